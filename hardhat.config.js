@@ -1,0 +1,24 @@
+import { createRequire } from "node:module";
+
+const require = createRequire(import.meta.url);
+
+/** @type {import("hardhat/config").HardhatUserConfig} */
+export default {
+  solidity: {
+    version: "0.8.37",
+    // The compiler comes from the lock file: building needs no download.
+    path: require.resolve("solc/soljson.js"),
+    settings: {
+      optimizer: { enabled: true, runs: 10_000 },
+      viaIR: true,
+      evmVersion: "cancun",
+    },
+  },
+  paths: { sources: "contracts", tests: { solidity: "tests/contracts" } },
+  test: {
+    solidity: {
+      fuzz: { runs: Number(process.env.FUZZ_RUNS ?? 256) },
+      invariant: { runs: Number(process.env.INVARIANT_RUNS ?? 64), depth: 100, failOnRevert: true },
+    },
+  },
+};

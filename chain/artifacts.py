@@ -22,7 +22,7 @@ class Artifact:
     """One compiled contract; bytecodes are hex strings that start with 0x."""
 
     name: str
-    abi: list[dict[str, Any]]
+    abi: list[Any]
     bytecode: str
     deployed_bytecode: str
     immutable_references: dict[str, list[dict[str, int]]]

@@ -17,9 +17,10 @@ def account_from_keystore(path: Path, password: str) -> LocalAccount:
     except (OSError, ValueError) as error:
         raise KeyFileError(f"Cannot read the key file {path}; name a keystore-v3 JSON file.") from error
     try:
-        return Account.from_key(Account.decrypt(keystore, password))
+        account: LocalAccount = Account.from_key(Account.decrypt(keystore, password))
     except (ValueError, KeyError, TypeError) as error:
         raise KeyFileError(f"The password does not open {path}; check the password or the file.") from error
+    return account
 
 
 def account_from_environment(variable: str) -> LocalAccount:
@@ -28,6 +29,7 @@ def account_from_environment(variable: str) -> LocalAccount:
     if not raw:
         raise KeyFileError(f"No key is given; set {variable}, or name a keystore file.")
     try:
-        return Account.from_key(raw)
+        account: LocalAccount = Account.from_key(raw)
     except Exception:  # the message of the cause may quote the key, so it is cut off
         raise KeyFileError(f"{variable} does not hold a private key: 0x and 64 hexadecimal digits.") from None
+    return account

@@ -97,6 +97,7 @@ def sign(account: BaseAccount, message: SignableMessage) -> bytes:
 def signer_of(message: SignableMessage, signature: bytes) -> ChecksumAddress | None:
     """The address that signed, or None where the signature is malformed."""
     try:
-        return Account.recover_message(message, signature=signature)
+        signer: ChecksumAddress = Account.recover_message(message, signature=signature)
     except Exception:  # eth-account raises half a dozen types for malformed signatures
         return None
+    return signer

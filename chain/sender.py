@@ -10,7 +10,7 @@ from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract.contract import ContractConstructor, ContractFunction
 from web3.exceptions import ContractLogicError, TimeExhausted, Web3Exception
-from web3.types import TxParams, TxReceipt
+from web3.types import TxParams, TxReceipt, Wei
 
 from chain.errors import ChainUnavailableError, TransactionFailedError
 from chain.reverts import explain_revert
@@ -57,22 +57,22 @@ class TransactionSender:
         return receipt
 
     def _broadcast(self, call: ContractFunction | ContractConstructor) -> HexBytes:
-        sender: TxParams = {"from": self.address}
-        gas = call.estimate_gas(sender)  # runs the call first: a refusal surfaces here and nothing is sent
+        gas = call.estimate_gas(
+            {"from": self.address}
+        )  # runs the call first: a refusal surfaces here and nothing is sent
         block = self._web3.eth.get_block("latest")
         tip = self._web3.eth.max_priority_fee
-        transaction = call.build_transaction(
-            {
-                "from": self.address,
-                "chainId": self._web3.eth.chain_id,
-                "nonce": self._web3.eth.get_transaction_count(self.address, "pending"),
-                # The state may move between estimate and block; unused gas is returned.
-                "gas": gas * 5 // 4,
-                "maxPriorityFeePerGas": tip,
-                "maxFeePerGas": 2 * block["baseFeePerGas"] + tip,
-            }
-        )
-        signed: Any = self._account.sign_transaction({**transaction})
+        parameters: TxParams = {
+            "from": self.address,
+            "chainId": self._web3.eth.chain_id,
+            "nonce": self._web3.eth.get_transaction_count(self.address, "pending"),
+            # The state may move between estimate and block; unused gas is returned.
+            "gas": gas * 5 // 4,
+            "maxPriorityFeePerGas": tip,
+            "maxFeePerGas": Wei(2 * block["baseFeePerGas"] + tip),
+        }
+        transaction: Any = call.build_transaction(parameters)
+        signed: Any = self._account.sign_transaction(transaction)
         return self._web3.eth.send_raw_transaction(signed.raw_transaction)
 
     def _raise_reason(self, call: ContractFunction | ContractConstructor, receipt: TxReceipt) -> None:

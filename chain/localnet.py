@@ -54,12 +54,12 @@ def _anvil() -> Path:
 
 def _await_answer(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 30
-    query = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
+    query = '{"jsonrpc":"2.0","id":1,"method":"eth_chainId","params":[]}'
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise ChainUnavailableError(f"anvil did not start at {url}; is the port taken? Choose another.")
         try:
-            if requests.post(url, json=query, timeout=1).ok:
+            if requests.post(url, data=query, headers={"Content-Type": "application/json"}, timeout=1).ok:
                 return
         except requests.RequestException:
             time.sleep(0.05)

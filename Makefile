@@ -1,0 +1,65 @@
+# Everything runs in .venv; each target sets up what it needs. `make help` lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help demo test test-fast test-contracts test-python test-long gas lint format bench contracts clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets.
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+# Stamps: the environment is made again only when what defines it changes.
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with make PYTHON=...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[backend,verifier,contracts,dev]'
+	@touch $@
+
+node_modules/.installed: $(VENV)/.installed package-lock.json
+	$(BIN)/npm ci --no-fund --no-audit --loglevel=error
+	@touch $@
+
+demo: node_modules/.installed ## Run the whole life cycle on a local chain.
+	$(BIN)/merit demo
+
+test: lint test-contracts test-python ## What CI runs: lint, contracts, Python.
+
+test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
+	$(BIN)/pytest tests/unit -q -m "not long and not chain"
+
+test-contracts: node_modules/.installed ## Solidity tests, and the shipped ABIs against a rebuild.
+	$(BIN)/npx hardhat test solidity
+	$(BIN)/python -m scripts.contracts check
+
+test-python: node_modules/.installed ## All Python tests but the long ones.
+	$(BIN)/pytest -q -m "not long"
+
+test-long: node_modules/.installed ## Fuzzing with 10,000 runs, long invariants, soaks.
+	FUZZ_RUNS=10000 INVARIANT_RUNS=500 $(BIN)/npx hardhat test solidity
+	$(BIN)/pytest -q -m long
+
+gas: node_modules/.installed ## Write the gas snapshot tests/contracts/gas.json.
+	$(BIN)/python -m scripts.gas
+
+contracts: node_modules/.installed ## Compile the contracts and ship their ABIs and bytecode in chain/contracts.
+	$(BIN)/python -m scripts.contracts export
+
+bench: node_modules/.installed ## Run every benchmark.
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file || exit 1; done
+
+lint: node_modules/.installed ## Formatting, lint, types, layers.
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.installed ## Format and fix what can be fixed.
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## Remove what the targets made, the environment included.
+	rm -rf $(VENV) node_modules artifacts cache .merit .mypy_cache .ruff_cache .pytest_cache *.egg-info

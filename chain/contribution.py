@@ -37,6 +37,11 @@ class Leaf:
     trace_root: bytes
     evidence: bytes
 
+    def __post_init__(self) -> None:
+        # The ABI encoder would pad a short digest in silence, and two records would share one hash.
+        if len(self.trace_root) != 32 or len(self.evidence) != 32:
+            raise MalformedRecordError("A leaf's trace root and evidence digest are 32 bytes each.")
+
     @property
     def hash(self) -> bytes:
         """Merkle leaf, `keccak256(bytes.concat(keccak256(abi.encode(...))))`; also the contribution's id."""

@@ -10,7 +10,7 @@ from web3.exceptions import ContractCustomError, ContractLogicError
 
 from chain.artifacts import CONTRACTS, load_artifact
 from chain.errors import TransactionRevertedError
-from chain.revert_sentences import SENTENCES
+from chain.revert_sentences import revert_sentence
 
 
 @cache
@@ -47,12 +47,4 @@ def decode_revert(data: bytes) -> TransactionRevertedError:
     except DecodingError:
         values = ()
     arguments = dict(zip((component["name"] for component in entry["inputs"]), values, strict=False))
-    return TransactionRevertedError(entry["name"], arguments, _sentence(entry["name"], arguments))
-
-
-def _sentence(name: str, arguments: dict[str, Any]) -> str:
-    template = SENTENCES.get(name)
-    if template is not None:
-        return template.format(**arguments)
-    listed = ", ".join(f"{key} = {value}" for key, value in arguments.items())
-    return f"The contract refused the call: {name}({listed})."
+    return TransactionRevertedError(entry["name"], arguments, revert_sentence(entry["name"], arguments))

@@ -49,8 +49,8 @@ interface IFeedbackGraph {
     /// @notice The open epoch; the first is 1, and the graph at the close of epoch 0 is empty.
     function epoch() external view returns (uint256);
 
-    /// @notice When the open epoch opened, which is when the last one closed; in seconds.
-    function openedAt() external view returns (uint256);
+    /// @notice The epoch closed last, when it closed (in seconds), and how many accounts the graph had then.
+    function boundary() external view returns (uint256 closedEpoch, uint256 closedAt, uint256 nodes);
 
     /// @notice Weight of one edge at the close of the last epoch and now, in the token's smallest unit.
     function edgeAt(Feedback feedback, address from, address to) external view returns (uint256 closed, uint256 current);

@@ -73,13 +73,14 @@ interface IReputationOracle {
     error ReputationOracleWrongParameters(bytes32 given, bytes32 current);
     error ReputationOracleWrongRowCount(uint256 given, uint256 nodeCount);
     error ReputationOracleInvalidParameters();
+    error ReputationOracleInvalidSettings();
+    /// @dev Parameters change between proposals only.
+    error ReputationOracleProposalLive(uint256 epoch);
     /// @dev The row is not in the final tree of `epoch`.
     error ReputationOracleInvalidProof(uint256 epoch);
     /// @dev A score of a newer epoch is in place.
     error ReputationOracleStaleScore(address account, uint256 epoch);
     error ReputationOracleNothingToWithdraw(address account);
-    /// @dev The token took a fee: `received` arrived of `amount`.
-    error ReputationOracleUnsupportedToken(uint256 amount, uint256 received);
 
     // ------------------------------------------------------------------ proposals
 
@@ -117,6 +118,12 @@ interface IReputationOracle {
     function proposalOf(uint256 epoch) external view returns (Proposal memory);
     function latestFinalEpoch() external view returns (uint256);
     function paramsHash() external view returns (bytes32);
+    function stop() external view returns (uint256);
+    function bridgeDecay() external view returns (uint256);
+
+    /// @notice Probability that a walk begins at `account`, as a multiple of 2^-44.
+    function seedWeightOf(address account) external view returns (uint256);
+
     function creditOf(address account) external view returns (uint256);
 
     function graph() external view returns (IFeedbackGraph);

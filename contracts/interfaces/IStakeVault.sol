@@ -55,8 +55,6 @@ interface IStakeVault {
     /// @dev `available` is what the call could use: free stake, or active stake where membership is asked for.
     error StakeVaultInsufficientStake(address account, uint256 available, uint256 needed);
     error StakeVaultZeroAmount();
-    /// @dev The token took a fee: `received` arrived of `amount`.
-    error StakeVaultUnsupportedToken(uint256 amount, uint256 received);
     /// @dev Withdraw what has matured, or wait for the oldest of `limit` unbondings.
     error StakeVaultTooManyUnbondings(address account, uint256 limit);
     error StakeVaultNothingToWithdraw(address account);

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.37;
+
+import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+
+import {IFeedbackGraph} from "./interfaces/IFeedbackGraph.sol";
+import {IReputationOracle} from "./interfaces/IReputationOracle.sol";
+import {MeritRow, Row} from "./libraries/MeritRow.sol";
+import {TokenIntake} from "./libraries/TokenIntake.sol";
+
+/// @title ReputationOracle
+contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTransient {
+    using SafeERC20 for IERC20;
+    using TokenIntake for IERC20;
+
+    /// @dev One slot.
+    struct Score {
+        uint64 value;
+        uint32 epoch;
+    }
+
+    /// @notice Seeds that the parameters can name.
+    uint256 public constant MAX_SEEDS = 64;
+
+    IFeedbackGraph public immutable graph;
+    IERC20 public immutable token;
+    uint256 public immutable bond;
+    uint256 public immutable challengeWindow;
+    uint256 public immutable proposalWindow;
+
+    uint64 private _stop;
+    uint64 private _bridgeDecay;
+    uint32 private _latestFinalEpoch;
+    bytes32 public paramsHash;
+    address[] private _seeds;
+
+    mapping(address account => uint256) public seedWeightOf;
+    mapping(uint256 epoch => Proposal) private _proposals;
+    mapping(address account => Score) private _scores;
+    mapping(address account => uint256) public creditOf;
+
+    constructor(
+        IFeedbackGraph graph_,
+        IERC20 token_,
+        address manager,
+        Settings memory settings,
+        Parameters memory parameters
+    ) AccessManaged(manager) {
+        bool valid = address(graph_).code.length > 0 && address(token_).code.length > 0
+            && settings.challengeWindow > 0 && settings.proposalWindow > 0;
+        if (!valid) revert ReputationOracleInvalidSettings();
+        graph = graph_;
+        token = token_;
+        bond = settings.bond;
+        challengeWindow = settings.challengeWindow;
+        proposalWindow = settings.proposalWindow;
+        _setParameters(parameters);
+    }
+
+    // ------------------------------------------------------------------ proposals
+
+    /// @inheritdoc IReputationOracle
+    function propose(uint256 epoch, bytes32 rowsRoot, uint256 rowCount, bytes32 paramsHash_, bytes32 rowsCid)
+        external
+        nonReentrant
+    {
+        (uint256 lastClosed, uint256 closedAt, uint256 nodes) = graph.boundary();
+        if (epoch == 0 || epoch != lastClosed) revert ReputationOracleWrongEpoch(epoch, lastClosed);
+        if (block.timestamp > closedAt + proposalWindow) revert ReputationOracleTooLate(closedAt + proposalWindow);
+        if (paramsHash_ != paramsHash) revert ReputationOracleWrongParameters(paramsHash_, paramsHash);
+        if (rowCount != nodes) revert ReputationOracleWrongRowCount(rowCount, nodes);
+        Status status = _proposals[epoch].status;
+        if (status != Status.NONE && status != Status.VOID) revert ReputationOracleAlreadyProposed(epoch);
+
+        uint256 finalizableAt = block.timestamp + challengeWindow;
+        _proposals[epoch] = Proposal({
+            rowsRoot: rowsRoot,
+            proposer: msg.sender,
+            finalizableAt: uint48(finalizableAt),
+            rowCount: uint32(rowCount),
+            status: Status.LIVE
+        });
+        emit Proposed(epoch, msg.sender, rowsRoot, rowCount, paramsHash_, rowsCid, finalizableAt);
+        token.pull(bond);
+    }
+
+    /// @inheritdoc IReputationOracle
+    function finalize(uint256 epoch) external {
+        Proposal storage proposal = _proposals[epoch];
+        if (proposal.status != Status.LIVE) revert ReputationOracleNotLive(epoch);
+        if (block.timestamp < proposal.finalizableAt) revert ReputationOracleWindowOpen(proposal.finalizableAt);
+        proposal.status = Status.FINAL;
+        _latestFinalEpoch = uint32(epoch); // The graph goes on to a later epoch only when this one is settled.
+        creditOf[proposal.proposer] += bond;
+        emit Finalized(epoch, proposal.rowsRoot);
+    }
+
+    /// @inheritdoc IReputationOracle
+    function withdraw() external nonReentrant returns (uint256 amount) {
+        amount = creditOf[msg.sender];
+        if (amount == 0) revert ReputationOracleNothingToWithdraw(msg.sender);
+        creditOf[msg.sender] = 0;
+        emit Withdrawn(msg.sender, amount);
+        token.safeTransfer(msg.sender, amount);
+    }
+
+    // ------------------------------------------------------------------ scores
+
+    /// @inheritdoc IReputationOracle
+    function verifyScore(uint256 epoch, Row calldata row, bytes32[] calldata proof) public view returns (bool) {
+        Proposal storage proposal = _proposals[epoch];
+        return proposal.status == Status.FINAL
+            && MeritRow.verify(epoch, row, proof, proposal.rowsRoot, proposal.rowCount);
+    }
+
+    /// @inheritdoc IReputationOracle
+    function checkIn(uint256 epoch, Row calldata row, bytes32[] calldata proof) external {
+        if (!verifyScore(epoch, row, proof)) revert ReputationOracleInvalidProof(epoch);
+        Score storage score = _scores[row.account];
+        if (score.epoch > epoch) revert ReputationOracleStaleScore(row.account, score.epoch);
+        (score.value, score.epoch) = (row.score, uint32(epoch));
+        emit CheckedIn(row.account, epoch, row.score);
+    }
+
+    /// @inheritdoc IReputationOracle
+    function reputationOf(address account) external view returns (uint256) {
+        return _scores[account].value;
+    }
+
+    // ------------------------------------------------------------------ governance
+
+    /// @inheritdoc IReputationOracle
+    function setParameters(Parameters calldata parameters) external restricted {
+        (uint256 lastClosed,,) = graph.boundary();
+        if (_proposals[lastClosed].status == Status.LIVE) revert ReputationOracleProposalLive(lastClosed);
+        _setParameters(parameters);
+    }
+
+    // ------------------------------------------------------------------ views
+
+    /// @inheritdoc IReputationOracle
+    function isSettled(uint256 epoch) external view returns (bool) {
+        (uint256 lastClosed, uint256 closedAt,) = graph.boundary();
+        if (epoch != lastClosed || epoch == 0) return epoch <= lastClosed;
+        Status status = _proposals[epoch].status;
+        if (status == Status.LIVE) return false;
+        return status == Status.FINAL || block.timestamp > closedAt + proposalWindow;
+    }
+
+    /// @inheritdoc IReputationOracle
+    function proposalOf(uint256 epoch) external view returns (Proposal memory) {
+        return _proposals[epoch];
+    }
+
+    /// @inheritdoc IReputationOracle
+    function latestFinalEpoch() external view returns (uint256) {
+        return _latestFinalEpoch;
+    }
+
+    /// @inheritdoc IReputationOracle
+    function stop() external view returns (uint256) {
+        return _stop;
+    }
+
+    /// @inheritdoc IReputationOracle
+    function bridgeDecay() external view returns (uint256) {
+        return _bridgeDecay;
+    }
+
+    // ------------------------------------------------------------------ private
+
+    function _setParameters(Parameters memory parameters) private {
+        uint256 count = parameters.seeds.length;
+        bool valid = parameters.stop > 0 && parameters.stop < MeritRow.ONE && parameters.bridgeDecay <= MeritRow.ONE
+            && count <= MAX_SEEDS && count == parameters.seedWeights.length;
+        if (!valid) revert ReputationOracleInvalidParameters();
+
+        for (uint256 i = 0; i < _seeds.length; ++i) {
+            delete seedWeightOf[_seeds[i]];
+        }
+        uint256 sum = 0;
+        address previous = address(0);
+        for (uint256 i = 0; i < count; ++i) {
+            (address seed, uint256 weight) = (parameters.seeds[i], parameters.seedWeights[i]);
+            if (seed <= previous) revert ReputationOracleInvalidParameters();
+            seedWeightOf[seed] = weight;
+            (sum, previous) = (sum + weight, seed);
+        }
+        if (sum != MeritRow.ONE) revert ReputationOracleInvalidParameters();
+        (_stop, _bridgeDecay, _seeds) = (parameters.stop, parameters.bridgeDecay, parameters.seeds);
+        paramsHash = keccak256(abi.encode(parameters));
+        emit ParametersSet(paramsHash, parameters);
+    }
+}

@@ -157,7 +157,6 @@ interface IAuditCourt {
     error AuditCourtWrongPhase(bytes32 batchId, Phase current, Phase needed);
     error AuditCourtTooEarly(bytes32 batchId, uint256 notBefore);
     error AuditCourtTooLate(bytes32 batchId, uint256 deadline);
-    error AuditCourtAlreadyRecorded(bytes32 batchId);
     error AuditCourtLengthMismatch(uint256 given, uint256 expected);
     error AuditCourtTooManyBatches(uint256 given, uint256 limit);
     error AuditCourtEmptyBatch();

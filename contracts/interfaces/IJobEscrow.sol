@@ -42,7 +42,7 @@ interface IJobEscrow {
         bytes32 root;
         uint96 left;
         uint48 until; // timestamp from which the rest goes back to the job
-        uint256 jobId;
+        uint64 jobId;
     }
 
     /// @dev `endorsed`: the trust edge of this share has been recorded.

@@ -1,0 +1,125 @@
+"""The transition probabilities of the walk, as arrays that compiled loops can read."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from scoring.reputation.compiled import compiled
+from scoring.reputation.graph import FeedbackGraph
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+@compiled
+def normalise(start: Ints, weight: Floats) -> Floats:
+    """Divide every row by its sum. By its largest weight first, so that no sum of finite weights overflows."""
+    probability = np.empty_like(weight)
+    for row in range(start.size - 1):
+        largest = 0.0
+        for at in range(start[row], start[row + 1]):
+            largest = max(largest, weight[at])
+        total = 0.0
+        for at in range(start[row], start[row + 1]):
+            total += weight[at] / largest
+        for at in range(start[row], start[row + 1]):
+            probability[at] = weight[at] / largest / total
+    return probability
+
+
+class Rows(NamedTuple):
+    """Sparse rows: row `i` holds `probability[at]` for `target[at]`, `begin[i] <= at < end[i]`."""
+
+    begin: Ints  # (n,)
+    end: Ints  # (n,)
+    target: NDArray[np.int32]
+    probability: Floats
+
+
+def as_rows(matrix: scipy.sparse.csr_array | scipy.sparse.csc_array) -> Rows:
+    """The rows of a matrix stored by rows, the columns of one stored by columns."""
+    start = matrix.indptr.astype(np.int64)
+    return Rows(start[:-1], start[1:], matrix.indices.astype(np.int32), matrix.data)
+
+
+@dataclass(frozen=True, eq=False)
+class Transition:
+    """`P(i, j) = w(i, j) / sum_k w(i, k)` for n nodes; a node without out-edges has an empty row and ends the walk.
+
+    Immutable. Nodes sit at *positions*: in the order of their canonical keys when built from a graph, later ones
+    behind. Each row is in the order of its targets' keys.
+    """
+
+    number: Ints  # (n,) the graph's number of the node at each position
+    position: Ints  # (n,) the inverse
+    key: NDArray[np.uint64]  # (n,) canonical keys by position
+    rows: Rows  # row i: the probability of each target of node i
+    version: int  # of the graph
+
+    @classmethod
+    def build(cls, graph: FeedbackGraph) -> "Transition":
+        key = graph.keys
+        number = np.argsort(key, kind="stable").astype(np.int64)
+        position = np.empty_like(number)
+        position[number] = np.arange(number.size)
+        source, target, weight = graph.edge_arrays()
+        source, target = position[source], position[target]
+        order = np.argsort(source * number.size + target, kind="stable")
+        start = np.searchsorted(source[order], np.arange(number.size + 1)).astype(np.int64)
+        return cls(
+            number=number,
+            position=position,
+            key=key[number],
+            rows=Rows(start[:-1], start[1:], target[order].astype(np.int32), normalise(start, weight[order])),
+            version=graph.version[0],
+        )
+
+    @property
+    def node_count(self) -> int:
+        return self.number.size
+
+    @property
+    def edge_count(self) -> int:
+        return int((self.rows.end - self.rows.begin).sum())
+
+    def updated(self, graph: FeedbackGraph) -> "Transition":
+        """The transition of the graph as it is now: patched when little has changed, built anew otherwise."""
+        if graph.version[0] == self.version:
+            return self
+        changed = graph.rows_changed_since(self.version)
+        written = [graph.row_arrays(row) for row in changed]
+        size = self.rows.target.size
+        if size + sum(ends.size for ends, _ in written) > 2 * graph.edge_count + 1024:
+            return Transition.build(graph)  # there would be more replaced rows than rows in use
+        new = np.arange(self.node_count, graph.node_count)
+        number, position = np.concatenate([self.number, new]), np.concatenate([self.position, new])
+        key = np.concatenate([self.key, graph.keys[self.node_count :]])
+        begin, end = np.pad(self.rows.begin, (0, new.size)), np.pad(self.rows.end, (0, new.size))
+        targets, probabilities = [self.rows.target], [self.rows.probability]
+        for row, (ends, weights) in zip(changed, written, strict=True):
+            target = position[ends]
+            order = np.argsort(key[target], kind="stable")
+            targets.append(target[order].astype(np.int32))
+            probabilities.append(normalise(np.array([0, ends.size]), weights[order]))
+            begin[position[row]], end[position[row]] = size, size + ends.size
+            size += ends.size
+        rows = Rows(begin, end, np.concatenate(targets), np.concatenate(probabilities))
+        return Transition(number, position, key, rows, graph.version[0])
+
+    @cached_property
+    def matrix(self) -> scipy.sparse.csr_array:
+        """The same as a sparse matrix of shape (n, n), rows in order."""
+        length = self.rows.end - self.rows.begin
+        start = np.concatenate([[0], np.cumsum(length)])
+        entry = np.arange(start[-1]) + np.repeat(self.rows.begin - start[:-1], length)
+        content = (self.rows.probability[entry], self.rows.target[entry], start)
+        return scipy.sparse.csr_array(content, shape=(self.node_count, self.node_count))
+
+    @cached_property
+    def columns(self) -> Rows:
+        """The same by target: row `j` holds `P(i, j)` for every `i` with an edge to `j`, in order."""
+        return as_rows(self.matrix.tocsc())

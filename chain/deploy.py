@@ -1,0 +1,146 @@
+"""Deploying the contracts, granting the roles, and checking that everything is wired as it should be."""
+
+from dataclasses import astuple
+from typing import Any
+
+from eth_account.signers.base import BaseAccount
+from eth_typing import ChecksumAddress
+from web3 import Web3
+from web3.contract import Contract
+from web3.utils.address import get_create_address
+
+from chain.artifacts import Artifact, load_artifact
+from chain.deployment import Deployment
+from chain.errors import TransactionFailedError, WrongNetworkError
+from chain.network import Network
+from chain.parameters import Parameters, reputation_tuple
+from chain.sender import TransactionSender
+
+PAUSER_ROLE = 1
+GOVERNOR_ROLE = 2
+
+_PAUSED = ("JobEscrow", "AuditCourt")
+_GOVERNED = {"JobEscrow": "setDetection", "AuditCourt": "setPenalties", "ReputationOracle": "setParameters"}
+_WIRING = {
+    ("StakeVault", "token"): "MeritToken",
+    ("StakeVault", "court"): "AuditCourt",
+    ("JobEscrow", "token"): "MeritToken",
+    ("JobEscrow", "court"): "AuditCourt",
+    ("JobEscrow", "authority"): "AccessManager",
+    ("FeedbackGraph", "court"): "AuditCourt",
+    ("FeedbackGraph", "oracle"): "ReputationOracle",
+    ("ReputationOracle", "graph"): "FeedbackGraph",
+    ("ReputationOracle", "token"): "MeritToken",
+    ("ReputationOracle", "authority"): "AccessManager",
+    ("AuditCourt", "vault"): "StakeVault",
+    ("AuditCourt", "escrow"): "JobEscrow",
+    ("AuditCourt", "graph"): "FeedbackGraph",
+    ("AuditCourt", "oracle"): "ReputationOracle",
+    ("AuditCourt", "authority"): "AccessManager",
+}
+
+
+def deploy(web3: Web3, account: BaseAccount, parameters: Parameters) -> Deployment:
+    """Deploy all contracts from `account`, who becomes administrator, pauser and governor.
+
+    The contracts name each other in immutables, so later addresses are computed from the account's nonce: nothing else
+    may send from `account` meanwhile (`WrongNetworkError` if something did).
+    """
+    sender = TransactionSender(web3, account)
+    block = web3.eth.block_number
+    addresses: dict[str, ChecksumAddress] = {}
+
+    def create(name: str, *arguments: Any) -> None:
+        artifact = load_artifact(name)
+        factory = web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
+        address = sender.send(factory.constructor(*arguments))["contractAddress"]
+        if address is None:
+            raise TransactionFailedError(f"The deployment of {name} made no contract; try again.")
+        addresses[name] = address
+
+    if parameters.token is None:
+        create("MeritToken", account.address, parameters.supply)
+    else:
+        addresses["MeritToken"] = parameters.token
+    create("AccessManager", account.address)
+
+    nonce = web3.eth.get_transaction_count(account.address)
+    predicted = {
+        name: get_create_address(account.address, nonce + i)  # type: ignore[arg-type]
+        for i, name in enumerate(("StakeVault", "JobEscrow", "FeedbackGraph", "ReputationOracle", "AuditCourt"))
+    }
+    token, manager, court = addresses["MeritToken"], addresses["AccessManager"], predicted["AuditCourt"]
+    reputation = parameters.reputation
+    create("StakeVault", token, court, astuple(parameters.vault))
+    create("JobEscrow", token, court, manager, parameters.claim_window, parameters.detection)
+    create("FeedbackGraph", court, predicted["ReputationOracle"], reputation.epoch_length)
+    create(
+        "ReputationOracle",
+        predicted["FeedbackGraph"],
+        token,
+        manager,
+        (reputation.bond, reputation.challenge_window, reputation.proposal_window),
+        reputation_tuple(reputation, account.address),
+    )
+    create(
+        "AuditCourt",
+        predicted["StakeVault"],
+        predicted["JobEscrow"],
+        predicted["FeedbackGraph"],
+        predicted["ReputationOracle"],
+        manager,
+        astuple(parameters.windows),
+        astuple(parameters.penalties),
+    )
+    network = Network(web3, Deployment(web3.eth.chain_id, block, addresses))
+    check_wiring(network)
+    _grant_roles(network, sender, parameters.governance_delay)
+    return network.deployment
+
+
+def check_wiring(network: Network) -> None:
+    """Raise `WrongNetworkError` unless every contract names the others of this deployment."""
+    for (name, getter), target in _WIRING.items():
+        found = network.contract(name).functions[getter]().call()
+        expected = network.deployment.addresses[target]
+        if found != expected:
+            raise WrongNetworkError(
+                f"{name}.{getter} is {found}, but this deployment's {target} is {expected}; "
+                "deploy again with a key that sends nothing else meanwhile."
+            )
+
+
+def is_deployed(network: Network) -> bool:
+    """Whether the chain holds exactly the bytecode that ships with this package, immutables aside."""
+    return all(
+        _same_code(bytes(network.web3.eth.get_code(address)), load_artifact(name))
+        for name, address in network.deployment.addresses.items()
+        if name != "MeritToken"
+    )
+
+
+def _same_code(code: bytes, artifact: Artifact) -> bool:
+    expected = bytes.fromhex(artifact.deployed_bytecode.removeprefix("0x"))
+    if len(code) != len(expected):
+        return False
+    masked = bytearray(code)
+    for places in artifact.immutable_references.values():
+        for place in places:
+            start, length = place["start"], place["length"]
+            masked[start : start + length] = expected[start : start + length]
+    return bytes(masked) == expected
+
+
+def _grant_roles(network: Network, sender: TransactionSender, governance_delay: int) -> None:
+    """Pausing acts at once, parameters after the delay; both roles start with the deployer, who hands them on."""
+    manager: Contract = network.contract("AccessManager")
+    for name in _PAUSED:
+        contract = network.contract(name)
+        selectors = [contract.functions[function]().selector for function in ("pause", "unpause")]
+        sender.send(manager.functions.setTargetFunctionRole(contract.address, selectors, PAUSER_ROLE))
+    for name, function in _GOVERNED.items():
+        contract = network.contract(name)
+        selector = contract.get_function_by_name(function).selector
+        sender.send(manager.functions.setTargetFunctionRole(contract.address, [selector], GOVERNOR_ROLE))
+    sender.send(manager.functions.grantRole(PAUSER_ROLE, sender.address, 0))
+    sender.send(manager.functions.grantRole(GOVERNOR_ROLE, sender.address, governance_delay))

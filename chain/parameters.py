@@ -105,7 +105,7 @@ LOCAL = Parameters(
 def reputation_tuple(
     parameters: ReputationParameters, default_seed: ChecksumAddress
 ) -> tuple[int, int, list[ChecksumAddress], list[int]]:
-    """The oracle's `Parameters` struct: probabilities as multiples of 2^-44, seeds ascending, weights summing to one."""
+    """The oracle's `Parameters` struct: probabilities in units of 2^-44, seeds ascending, weights summing to one."""
     seeds = {to_checksum_address(seed): weight for seed, weight in parameters.seeds.items()} or {default_seed: 1.0}
     addresses = sorted(seeds, key=lambda seed: int(seed, 16))
     total = sum(seeds.values())

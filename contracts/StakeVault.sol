@@ -169,10 +169,10 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         returns (address[] memory committee)
     {
         uint256 period = _snapshot(seedBlock);
-        uint256[] memory seats = _tree.draw(period, seed, size, _leavesOf(contributor, requester));
-        committee = new address[](seats.length);
-        for (uint256 i = 0; i < seats.length; ++i) {
-            committee[i] = _accountOfSeat[seats[i] + 1];
+        uint256[] memory leaves = _tree.draw(period, seed, size, _leavesOf(contributor, requester));
+        committee = new address[](leaves.length);
+        for (uint256 i = 0; i < leaves.length; ++i) {
+            committee[i] = _accountOfSeat[leaves[i] + 1];
         }
     }
 
@@ -314,9 +314,10 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
         if (period != current && period + 1 != current) revert StakeVaultSnapshotGone(seedBlock);
     }
 
-    /// @dev The leaves of two different accounts, as far as they have any.
+    /// @dev The leaves of two accounts, as far as they have any; one if it is the same account.
     function _leavesOf(address first, address second) private view returns (uint256[] memory leaves) {
-        (uint256 firstSeat, uint256 secondSeat) = (_accounts[first].seat, _accounts[second].seat);
+        uint256 firstSeat = _accounts[first].seat;
+        uint256 secondSeat = second == first ? 0 : _accounts[second].seat;
         leaves = new uint256[]((firstSeat > 0 ? 1 : 0) + (secondSeat > 0 ? 1 : 0));
         if (firstSeat > 0) leaves[0] = firstSeat - 1;
         if (secondSeat > 0) leaves[leaves.length - 1] = secondSeat - 1;

@@ -72,6 +72,8 @@ interface Vm {
 
 /// @notice Base of every test contract. Assertions are the runner's own: `vm.assertEq(left, right, "what is compared")`.
 /// A test sets up in `setUp()`; tests are `test_...()`, fuzz tests `testFuzz_...(inputs)`, invariants `invariant_...()`.
+/// After `roll` or `warp`, ask `vm.getBlockNumber()` and `vm.getBlockTimestamp()`: the compiler takes `block.number` and
+/// `block.timestamp` for constants of a call and may read them late.
 abstract contract Test {
     struct FuzzSelector {
         address addr;
@@ -132,4 +134,9 @@ abstract contract Test {
         vm.roll(vm.getBlockNumber() + blocks);
         vm.warp(vm.getBlockTimestamp() + blocks * secondsEach);
     }
+}
+
+/// @notice Reverts that the compiler writes.
+library Panics {
+    bytes internal constant ARITHMETIC = abi.encodeWithSignature("Panic(uint256)", 0x11);
 }

@@ -135,7 +135,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         audit.recordedBlock = uint48(block.number);
         audit.seedBlock = uint48(block.number) + _seedDelay;
         audit.since = uint48(block.timestamp);
-        _audits[batchId] = audit;
+        _save(batchId, audit);
         emit Recorded(batchId, jobId, contributor, requester, batch, audit.seedBlock);
     }
 
@@ -148,13 +148,13 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         if (entropy == 0) return _rearm(batchId, audit);
         bytes32 seed = keccak256(abi.encode(entropy, block.chainid, address(this), batchId, audit.round));
 
-        (IJobEscrow.Terms memory terms, address requester) = escrow.termsOf(batch.jobId);
+        (IJobEscrow.Terms memory terms, address requester) = _termsOf(batch.jobId);
         if (!audit.certain) {
             uint256 lot = uint256(keccak256(abi.encode(seed, "audited"))) % Economics.ONE;
             if (lot >= _auditRate(terms, batch.contributor)) {
                 (audit.phase, audit.outcome) = (Phase.DECIDED, Outcome.UNSAMPLED);
                 audit.since = uint48(block.timestamp);
-                _audits[batchId] = audit;
+                _save(batchId, audit);
                 emit Unsampled(batchId, seed, block.timestamp + _unsampledDelay);
                 return;
             }
@@ -189,13 +189,13 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         audit.committeeSize = uint8(size);
         audit.phase = Phase.COMMIT;
         audit.since = uint48(block.timestamp);
-        _audits[batchId] = audit;
+        _save(batchId, audit);
         emit Drawn(batchId, round, seed, _sampleSeeds[batchId], committee, block.timestamp + _commitWindow);
     }
 
     function _rearm(bytes32 batchId, Audit memory audit) private {
         audit.seedBlock = uint48(block.number) + _seedDelay;
-        _audits[batchId] = audit;
+        _save(batchId, audit);
         emit SeedRearmed(batchId, audit.round, audit.seedBlock);
     }
 
@@ -212,7 +212,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         if (audit.committed == audit.committeeSize) {
             _begin(batchId, audit, audit.shared ? Phase.REVEAL : Phase.DISCLOSE);
         }
-        _audits[batchId] = audit;
+        _save(batchId, audit);
     }
 
     function disclose(Batch calldata batch, uint256[] calldata digests, bytes32 openingsHash) external {
@@ -224,7 +224,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         audit.disclosed = true;
         emit Disclosed(batchId, audit.round, digests, openingsHash);
         _begin(batchId, audit, Phase.REVEAL);
-        _audits[batchId] = audit;
+        _save(batchId, audit);
     }
 
     function reveal(
@@ -251,7 +251,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         emit Revealed(batchId, audit.round, msg.sender, digests, verdicts, opened, payload);
         ++audit.revealed;
         if (audit.revealed == audit.committed) _begin(batchId, audit, Phase.TALLY);
-        _audits[batchId] = audit;
+        _save(batchId, audit);
     }
 
     // ------------------------------------------------------------------------------------------ finalize
@@ -264,7 +264,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         uint256[] calldata disclosed
     ) external nonReentrant {
         (bytes32 batchId, Audit memory audit) = _load(batch, Phase.TALLY);
-        (IJobEscrow.Terms memory terms,) = escrow.termsOf(batch.jobId);
+        (IJobEscrow.Terms memory terms,) = _termsOf(batch.jobId);
         uint256 round = audit.round;
         Tally memory tally = _tally(batchId, round, audit, terms, seed, committee, reveals, disclosed);
         address[] memory payees = _judgeVerifiers(batchId, round, committee, tally.agreed);
@@ -273,14 +273,14 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
             if (audit.redraws == REDRAWS_LIMIT) return _leaveUndecided(batch, batchId, audit, terms);
             ++audit.redraws;
             _nextRound(audit);
-            _audits[batchId] = audit;
+            _save(batchId, audit);
             emit NoQuorum(batchId, round, audit.seedBlock);
             return;
         }
         audit.phase = Phase.DECIDED;
         audit.since = uint48(block.timestamp);
         (audit.outcome, audit.proven) = (tally.outcome, tally.proven);
-        _audits[batchId] = audit;
+        _save(batchId, audit);
         if (audit.shared && tally.outcome == Outcome.PASS) _payloads[batchId] = tally.payload;
         emit Decided(batchId, round, tally.outcome, tally.agreed, tally.payload, _settleableAt(audit));
 
@@ -327,10 +327,10 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         audit.since = uint48(block.timestamp);
         bool appealed = audit.appeals != 0;
         if (!appealed) audit.outcome = Outcome.REFUNDED;
-        _audits[batchId] = audit;
+        _save(batchId, audit);
         emit Decided(batchId, audit.round, audit.outcome, 0, _payloads[batchId], _settleableAt(audit));
         if (appealed) {
-            (, address requester) = escrow.termsOf(batch.jobId);
+            (, address requester) = _termsOf(batch.jobId);
             address appellant = audit.outcome == Outcome.FRAUD ? batch.contributor : requester;
             escrow.settle(batch.jobId, appellant, _bond(terms, audit.appeals), 0);
         }
@@ -342,9 +342,9 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         (bytes32 batchId, Audit memory audit) = _load(batch, Phase.DECIDED);
         require(block.timestamp >= _settleableAt(audit), AuditCourtTooEarly(batchId, _settleableAt(audit)));
         audit.phase = Phase.SETTLED;
-        _audits[batchId] = audit;
+        _save(batchId, audit);
 
-        (IJobEscrow.Terms memory terms, address requester) = escrow.termsOf(batch.jobId);
+        (IJobEscrow.Terms memory terms, address requester) = _termsOf(batch.jobId);
         (uint256 jobId, address contributor) = (batch.jobId, batch.contributor);
         uint256 pay = uint256(batch.units) * terms.price;
         uint256 slash = uint256(batch.units) * terms.slashPerUnit;
@@ -381,7 +381,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
 
     function appeal(Batch calldata batch) external nonReentrant {
         (bytes32 batchId, Audit memory audit) = _load(batch, Phase.DECIDED);
-        (IJobEscrow.Terms memory terms, address requester) = escrow.termsOf(batch.jobId);
+        (IJobEscrow.Terms memory terms, address requester) = _termsOf(batch.jobId);
         if (audit.outcome == Outcome.FRAUD) {
             require(msg.sender == batch.contributor, AuditCourtNotContributor(batchId, msg.sender));
         } else {
@@ -395,7 +395,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         );
         ++audit.appeals;
         _nextRound(audit);
-        _audits[batchId] = audit;
+        _save(batchId, audit);
         uint256 bond = _bond(terms, audit.appeals);
         emit Appealed(batchId, msg.sender, bond, audit.seedBlock);
         escrow.postBond(batch.jobId, msg.sender, bond);
@@ -410,7 +410,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         uint256[] calldata disclosed
     ) external nonReentrant {
         (bytes32 batchId, Audit memory audit) = _load(batch, Phase.SETTLED);
-        (IJobEscrow.Terms memory terms, address requester) = escrow.termsOf(batch.jobId);
+        (IJobEscrow.Terms memory terms, address requester) = _termsOf(batch.jobId);
         Tally memory tally = _tally(batchId, round, audit, terms, seed, committee, reveals, disclosed);
         delete _rounds[batchId][round];
 
@@ -437,7 +437,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
 
     function revealCanary(Batch calldata batch, bytes32 salt) external {
         (bytes32 batchId, Audit memory audit) = _load(batch, Phase.DECIDED);
-        (, address requester) = escrow.termsOf(batch.jobId);
+        (, address requester) = _termsOf(batch.jobId);
         require(msg.sender == requester, AuditCourtNotRequester(batchId, msg.sender));
         require(audit.outcome == Outcome.FRAUD, AuditCourtNotAppealable(batchId, audit.outcome));
         bytes32 commitment = keccak256(abi.encode(requester, batchId, salt));
@@ -445,7 +445,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         // Announced after the batch, a waiver could be sold to a contributor that was caught.
         require(announced != 0 && announced <= audit.recordedBlock, AuditCourtUnknownCanary(commitment));
         audit.outcome = Outcome.CANARY;
-        _audits[batchId] = audit;
+        _save(batchId, audit);
         emit CanaryRevealed(batchId);
     }
 
@@ -505,7 +505,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
     }
 
     function auditRate(uint256 jobId, address contributor) external view returns (uint256) {
-        (IJobEscrow.Terms memory terms,) = escrow.termsOf(jobId);
+        (IJobEscrow.Terms memory terms,) = _termsOf(jobId);
         return terms.kind == IJobEscrow.Kind.INFERENCE ? _auditRate(terms, contributor) : Economics.ONE;
     }
 
@@ -536,7 +536,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
     }
 
     function appealBond(Batch calldata batch) external view returns (uint256) {
-        (IJobEscrow.Terms memory terms,) = escrow.termsOf(batch.jobId);
+        (IJobEscrow.Terms memory terms,) = _termsOf(batch.jobId);
         return _bond(terms, _audits[hashBatch(batch)].appeals + 1);
     }
 
@@ -558,6 +558,14 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
     function _load(bytes32 batchId, Phase needed) private view returns (Audit memory audit) {
         audit = auditOf(batchId);
         require(audit.phase == needed, AuditCourtWrongPhase(batchId, audit.phase, needed));
+    }
+
+    function _save(bytes32 batchId, Audit memory audit) private {
+        _audits[batchId] = audit;
+    }
+
+    function _termsOf(uint256 jobId) private view returns (IJobEscrow.Terms memory terms, address requester) {
+        return escrow.termsOf(jobId);
     }
 
     function _begin(bytes32 batchId, Audit memory audit, Phase phase) private {

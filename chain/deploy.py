@@ -5,6 +5,7 @@ from typing import Any
 
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
+from eth_utils.abi import function_abi_to_4byte_selector
 from web3 import Web3
 from web3.contract import Contract
 from web3.utils.address import get_create_address
@@ -134,13 +135,10 @@ def _same_code(code: bytes, artifact: Artifact) -> bool:
 def _grant_roles(network: Network, sender: TransactionSender, governance_delay: int) -> None:
     """Pausing acts at once, parameters after the delay; both roles start with the deployer, who hands them on."""
     manager: Contract = network.contract("AccessManager")
-    for name in _PAUSED:
+    governed = [(name, [function], GOVERNOR_ROLE) for name, function in _GOVERNED.items()]
+    for name, functions, role in [(name, ["pause", "unpause"], PAUSER_ROLE) for name in _PAUSED] + governed:
         contract = network.contract(name)
-        selectors = [contract.functions[function]().selector for function in ("pause", "unpause")]
-        sender.send(manager.functions.setTargetFunctionRole(contract.address, selectors, PAUSER_ROLE))
-    for name, function in _GOVERNED.items():
-        contract = network.contract(name)
-        selector = contract.get_function_by_name(function).selector
-        sender.send(manager.functions.setTargetFunctionRole(contract.address, [selector], GOVERNOR_ROLE))
+        selectors = [function_abi_to_4byte_selector(contract.get_function_by_name(one).abi) for one in functions]
+        sender.send(manager.functions.setTargetFunctionRole(contract.address, selectors, role))
     sender.send(manager.functions.grantRole(PAUSER_ROLE, sender.address, 0))
     sender.send(manager.functions.grantRole(GOVERNOR_ROLE, sender.address, governance_delay))

@@ -4,6 +4,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from eth_utils.address import is_address, to_checksum_address
+
 _AMOUNTS = {"available", "needed", "amount", "received", "bounty"}
 _TIMES = {"deadline", "notBefore", "until", "expiry", "openUntil", "maturesAt"}
 _BASIS_POINTS = {"JobEscrowCheatingPays": {"caught", "needed"}}
@@ -12,13 +14,13 @@ SENTENCES = {
     # StakeVault
     "StakeVaultInsufficientStake": "{account} has {available} of stake for this, but {needed} is needed; deposit more with `merit stake deposit`.",
     "StakeVaultZeroAmount": "The amount is zero; name a positive one.",
-    "StakeVaultUnsupportedToken": "The token took a fee ({received} of {amount} arrived); deploy Merit with a token that moves what it is asked to.",
     "StakeVaultTooManyUnbondings": "{account} has {limit} unbondings under way, the most there can be; withdraw what has matured, or wait.",
     "StakeVaultNothingToWithdraw": "{account} has nothing to withdraw yet; `merit status` shows when its unbonding matures.",
     "StakeVaultAlreadyMember": "{account} is a committee member already; nothing is left to do.",
     "StakeVaultNotMember": "{account} is not a committee member; join with `merit verifier join`.",
     "StakeVaultSnapshotGone": "The draw came too late for the weights at block {seedBlock}; draw again, and the seed is armed anew.",
     "StakeVaultNotCourt": "{caller} is not the audit court; only the court may do this.",
+    "TokenIntakeUnsupportedToken": "The token moved another amount than it was asked to; deploy Merit with one that takes no fee.",
     # JobEscrow
     "JobEscrowUnknownJob": "There is no job {jobId}; check the number.",
     "JobEscrowNotOwner": "{caller} does not own job {jobId}; sign with the key that opened it.",
@@ -38,7 +40,6 @@ SENTENCES = {
     "AuditCourtWrongPhase": "The batch is in another phase of its audit than this call needs; `merit why` shows where it stands.",
     "AuditCourtTooEarly": "It is too early for this; try again at {notBefore}.",
     "AuditCourtTooLate": "It is too late for this: the deadline was {deadline}.",
-    "AuditCourtAlreadyRecorded": "This batch is recorded already; nothing is left to do.",
     "AuditCourtEmptyBatch": "The batch has no leaves or no units; add work before recording it.",
     "AuditCourtSignatureExpired": "The contributor's signature expired at {deadline}; sign the batch again.",
     "AuditCourtInvalidSignature": "The signature is not {contributor}'s; sign the batch with the contributor's key, for this chain and this deployment.",
@@ -88,6 +89,8 @@ def _readable(error: str, key: str, value: Any) -> str:
         return f"{Decimal(value) / 10**18:f}"
     if key in _TIMES:
         return datetime.fromtimestamp(value, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    if is_address(value):
+        return to_checksum_address(value)
     if key == "field":
         return bytes(value).rstrip(b"\0").decode("ascii", "replace")
     return "0x" + value.hex() if isinstance(value, bytes) else str(value)

@@ -36,15 +36,19 @@ def decode_revert(data: bytes) -> TransactionRevertedError:
     """The refusal that revert `data` encodes."""
     entry = _errors_by_selector().get(data[:4])
     if entry is None:
-        return TransactionRevertedError(
-            "Unknown",
-            {"data": "0x" + data.hex()},
-            f"The contract refused the call with error 0x{data[:4].hex()}, which is not one of Merit's.",
-        )
+        return _unknown(data)
     types = [collapse_if_tuple(component) for component in entry["inputs"]]
     try:
         values = decode(types, data[4:])
     except DecodingError:
-        values = ()
+        return _unknown(data)
     arguments = dict(zip((component["name"] for component in entry["inputs"]), values, strict=False))
     return TransactionRevertedError(entry["name"], arguments, revert_sentence(entry["name"], arguments))
+
+
+def _unknown(data: bytes) -> TransactionRevertedError:
+    return TransactionRevertedError(
+        "Unknown",
+        {"data": "0x" + data.hex()},
+        f"The contract refused the call with 0x{data[:36].hex()}, which is no error of Merit's; check the addresses.",
+    )

@@ -1,0 +1,288 @@
+"""A chain with Merit on it, three staked verifiers, a requester with a job, and a contributor; anew for every test."""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import pytest
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from web3 import Web3
+from web3.types import RPCEndpoint
+
+from chain.contribution import canonical_json, content_digest
+from chain.deploy import deploy
+from chain.localnet import DEVELOPMENT_KEY, local_chain
+from chain.network import Network, connect
+from chain.parameters import LOCAL, TOKEN, VaultParameters, Windows
+from chain.sender import TransactionSender
+from verifier.fingerprint.lattice import LatticeProfile, Whitening
+from verifier.fingerprint.trace import Trace
+from verifier.models.profile import Profile
+from verifier.node.court import Court
+from verifier.node.evidence import EvidenceMissingError
+from verifier.node.examiner import WorkloadExaminer
+from verifier.node.history import History
+from verifier.node.journal import Journal, JournalOwner
+from verifier.node.node import Examiner, VerifierNode
+from verifier.node.specification import Specification
+from verifier.node.workbench import LocalWorkbench
+from verifier.provider.agent import ProviderAgent
+from verifier.provider.direct import DirectRecorder
+from verifier.provider.ledger import Ledger
+from verifier.provider.requester import Order, place_order
+from verifier.workloads.workload import Rerun, Run
+
+WINDOWS = Windows(seed_delay=2, commit=60, disclose=60, reveal=60, appeal=30, unsampled=2)
+VAULT = VaultParameters(unbonding_delay=3_600, period_blocks=8)
+
+
+File = TypeVar("File")
+
+
+class InlineExecutor(Executor):
+    """Runs what is submitted before `submit` returns, so that a test decides what happens when."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        done: Future[Any] = Future()
+        try:
+            done.set_result(function(*arguments, **named))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request of the test's workload."""
+
+    length: int
+    seed: int
+
+
+# The cells are so narrow that traces of two models share half their bits.
+LATTICE = LatticeProfile(
+    Whitening(np.zeros(16, dtype=np.float32), np.ones(16, dtype=np.float32)),
+    fine_width=16 << 20,
+    coarse_width=16 << 20,
+    words=1,
+    chunk_rows=8,
+)
+
+
+class Recital:
+    """The smallest workload there is: outputs and traces are random numbers drawn from the request's seed."""
+
+    def __init__(self) -> None:
+        self.profile = cast(Profile, SimpleNamespace(lattice=LATTICE))
+
+    def run(self, request: Question) -> Run[list[int]]:
+        """Numbers below 1000, one for each row of the trace."""
+        generator = np.random.default_rng(request.seed)
+        numbers = [int(number) for number in generator.integers(0, 1000, request.length)]
+        return Run(numbers, Trace(generator.standard_normal((request.length, 16)).astype(np.float32), 8))
+
+    def rerun(self, request: Question, output: list[int]) -> Rerun:
+        """Compares with the one right output."""
+        expected = self.run(request)
+        return Rerun(expected.trace, None if output == expected.output else "these are other numbers")
+
+    def write_evidence(self, request: Question, output: list[int]) -> bytes:
+        """Canonical JSON."""
+        return canonical_json({"output": output, "request": {"length": request.length, "seed": request.seed}})
+
+    def read_evidence(self, data: bytes) -> tuple[Question, list[int]]:
+        """The request and its output."""
+        raw = json.loads(data)
+        return Question(**raw["request"]), raw["output"]
+
+    def serve(self, request: Question) -> Run[list[int]]:
+        """As a provider does."""
+        return self.run(request)
+
+
+class CheapRecital(Recital):
+    """A cheat: the right numbers from somewhere, with a trace of another model."""
+
+    def serve(self, request: Question) -> Run[list[int]]:
+        """The output is right and the trace is not."""
+        other = self.run(replace(request, seed=request.seed + 1))
+        return Run(self.run(request).output, other.trace)
+
+
+class Store:
+    """Evidence blocks by digest."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[bytes, bytes] = {}
+
+    def publish(self, block: bytes) -> bytes:
+        """Keep a block; returns its digest."""
+        self.blocks[content_digest(block)] = block
+        return content_digest(block)
+
+    def fetch(self, digest: bytes) -> bytes:
+        """As `EvidenceReader.fetch`."""
+        if digest not in self.blocks:
+            raise EvidenceMissingError(f"no block {digest.hex()}")
+        return self.blocks[digest]
+
+
+@dataclass
+class World:
+    """Merit on a chain of its own. All accounts are staked or funded as their part asks."""
+
+    network: Network
+    folder: Path
+    verifiers: list[LocalAccount]
+    requester: LocalAccount
+    contributor: LocalAccount
+    job_id: int
+    evidence: Store
+    opened: list[Any] = field(default_factory=list)
+
+    @property
+    def web3(self) -> Web3:
+        """The endpoint."""
+        return self.network.web3
+
+    def court(self, account: LocalAccount) -> Court:
+        """The court as `account` calls it, with the newest block's timestamp for the time."""
+        return Court(self.network, TransactionSender(self.web3, account), monotonic=lambda: 0.0)
+
+    def journal(self, account: LocalAccount) -> Journal:
+        """The account's journal on disk."""
+        owner = JournalOwner(self.network.deployment.chain_id, self.network.domain.court, account.address)
+        return self._kept(Journal.open(self.folder / account.address / "journal.sqlite", owner))
+
+    def examiner(self) -> Examiner:
+        """The honest examiner over the test's workload and evidence."""
+        return WorkloadExaminer(self.evidence, LocalWorkbench(lambda _: Recital()), self.network.domain)
+
+    def node(
+        self,
+        account: LocalAccount,
+        *,
+        kind: type[VerifierNode] = VerifierNode,
+        examiner: Examiner | None = None,
+        journal: Journal | None = None,
+        court: Court | None = None,
+    ) -> VerifierNode:
+        """A verifier that does at once whatever can be done when it looks."""
+        history = self._kept(History(self.folder / account.address / "history.sqlite", self.network.deployment.block))
+        return kind(
+            court or self.court(account),
+            history,
+            journal or self.journal(account),
+            examiner or self.examiner(),
+            InlineExecutor(),
+            patience=0,
+            pause=0,
+        )
+
+    def provider(self, *, cheap: bool = False) -> ProviderAgent:
+        """The contributor's agent, honest unless it is cheap."""
+        account, court = self.contributor, self.court(self.contributor)
+        folder = self.folder / account.address
+        history = self._kept(History(folder / "history.sqlite", self.network.deployment.block))
+        return ProviderAgent(
+            court=court,
+            domain=self.network.domain,
+            history=history,
+            ledger=self._kept(Ledger(folder, account.address)),
+            recorder=DirectRecorder(court, self.network.domain, account, self.evidence.publish),
+            server=CheapRecital() if cheap else Recital(),
+            workload=Recital(),
+        )
+
+    def order(self, sequence: int, seed: int = 7) -> Order[Question]:
+        """A signed order for 20 numbers."""
+        return place_order(
+            self.network.domain,
+            self.requester,
+            job_id=self.job_id,
+            contributor=self.contributor.address,
+            sequence=sequence,
+            request=Question(length=20, seed=seed),
+        )
+
+    def mine(self, blocks: int = 1) -> None:
+        """Blocks without transactions."""
+        self.web3.provider.make_request(RPCEndpoint("anvil_mine"), [hex(blocks)])
+
+    def wait(self, seconds: int) -> None:
+        """Let the chain's time pass."""
+        self.web3.provider.make_request(RPCEndpoint("evm_increaseTime"), [seconds])
+        self.mine()
+
+    def close(self) -> None:
+        """Close every file that was opened here."""
+        for file in self.opened:
+            file.close()
+
+    def _kept(self, file: File) -> File:
+        self.opened.append(file)
+        return file
+
+
+@pytest.fixture(scope="session")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with local_chain() as url:
+        web3 = connect(url)
+        deployer: LocalAccount = Account.from_key(DEVELOPMENT_KEY)
+        network = Network(web3, deploy(web3, deployer, replace(LOCAL, vault=VAULT, windows=WINDOWS)))
+        people = [Account.create() for _ in range(5)]
+        verifiers, requester, contributor = people[:3], people[3], people[4]
+        bank = TransactionSender(web3, deployer)
+        for account in people:
+            web3.provider.make_request(RPCEndpoint("anvil_setBalance"), [account.address, hex(10**20)])
+            bank.send(network.token.functions.transfer(account.address, 10_000 * TOKEN))
+            own = TransactionSender(web3, account)
+            for spender in (network.vault.address, network.escrow.address):
+                own.send(network.token.functions.approve(spender, 10_000 * TOKEN))
+            if account is not requester:
+                own.send(network.vault.functions.deposit(1_000 * TOKEN))
+            if account in verifiers:
+                own.send(network.vault.functions.joinCommittee())
+        evidence = Store()
+        specification = evidence.publish(Specification("inference", "recital", bytes(32)).to_block())
+        terms = {
+            "kind": 0,
+            "price": TOKEN // 10,
+            "auditFee": 3 * TOKEN,
+            "slashPerUnit": TOKEN,
+            "auditRateFloor": 10_000,
+            "auditRateCeiling": 10_000,
+            "committeeSize": 3,
+            "samples": 2,
+            "words": 1,
+            "tau": 20,
+            "soft": 40,
+            "hard": 80,
+            "expiry": 2**48 - 1,
+            "specification": specification,
+        }
+        TransactionSender(web3, requester).send(network.escrow.functions.open(tuple(terms.values()), 1_000 * TOKEN))
+        job_id = network.escrow.functions.jobCount().call()
+        # Membership counts from the period after next on.
+        web3.provider.make_request(RPCEndpoint("anvil_mine"), [hex(2 * LOCAL.vault.period_blocks)])
+        folder = tmp_path_factory.mktemp("world")
+        yield World(network, folder, verifiers, requester, contributor, job_id, evidence)
+
+
+@pytest.fixture
+def world(deployed: World, tmp_path: Path) -> Iterator[World]:
+    """The world as it was after the deployment; what a test does to it is undone."""
+    web3 = deployed.web3
+    snapshot = web3.provider.make_request(RPCEndpoint("evm_snapshot"), [])["result"]
+    evidence = Store()
+    evidence.blocks.update(deployed.evidence.blocks)
+    fresh = replace(deployed, folder=tmp_path, evidence=evidence, opened=[])
+    yield fresh
+    fresh.close()
+    web3.provider.make_request(RPCEndpoint("evm_revert"), [snapshot])

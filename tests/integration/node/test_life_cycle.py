@@ -1,0 +1,128 @@
+"""Whole audits on a chain: honest and dishonest contributors and verifiers, from the record to the settlement."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chain.contribution import Leaf
+from chain.parameters import TOKEN
+from verifier.node.adversaries import CopyingVerifier, GuessingExaminer
+from verifier.node.audit import BatchOutcome, Fault
+from verifier.provider import agent
+
+pytestmark = pytest.mark.chain
+
+
+def _settle(world: Any, *participants: Any) -> tuple[BatchOutcome, dict[str, Fault]]:
+    """Let everybody look at the chain, with a block and a moment between, until the batch is settled.
+
+    Returns the outcome and who was penalized for what.
+    """
+    court, start = world.network.court, world.network.deployment.block
+    for _ in range(60):
+        for participant in participants:
+            participant.look()
+        world.wait(5)
+        settled = court.events.Settled().get_logs(from_block=start)
+        if settled:
+            penalized = court.events.VerifierPenalized().get_logs(from_block=start)
+            faults = {log["args"]["verifier"]: Fault(log["args"]["fault"]) for log in penalized}
+            return BatchOutcome(settled[0]["args"]["outcome"]), faults
+    raise AssertionError("the batch was never settled")
+
+
+def _stake(world: Any, account: Any) -> int:
+    active: int = world.network.vault.functions.stakeOf(account.address).call()[0]
+    return active
+
+
+def _credit(world: Any, account: Any) -> int:
+    credit: int = world.network.escrow.functions.creditOf(account.address).call()
+    return credit
+
+
+def test_audit__everybody_honest__contributor_and_verifiers_are_paid(world: Any) -> None:
+    provider = world.provider()
+    provider.serve(world.order(0))
+    outcome, faults = _settle(world, provider, *map(world.node, world.verifiers))
+    assert (outcome, faults) == (BatchOutcome.PASS, {})
+    provider.look()
+    assert world.network.token.functions.balanceOf(world.contributor.address).call() == 9_002 * TOKEN
+    for account in world.verifiers:
+        assert _credit(world, account) == TOKEN
+        assert _stake(world, account) == 1_000 * TOKEN
+
+
+def test_audit__trace_of_another_model__contributor_is_slashed(world: Any) -> None:
+    provider = world.provider(cheap=True)
+    provider.serve(world.order(0))
+    outcome, faults = _settle(world, provider, *map(world.node, world.verifiers))
+    assert (outcome, faults) == (BatchOutcome.FRAUD, {})
+    assert _stake(world, world.contributor) == (1_000 - 20) * TOKEN
+    assert _credit(world, world.contributor) == 0
+
+
+def test_audit__contributor_never_discloses__it_is_slashed(world: Any) -> None:
+    world.provider().serve(world.order(0))
+    outcome, faults = _settle(world, *map(world.node, world.verifiers))
+    assert (outcome, faults) == (BatchOutcome.FRAUD, {})
+
+
+def test_audit__evidence_vanishes__nobody_is_paid_or_slashed(world: Any) -> None:
+    provider = world.provider()
+    provider.serve(world.order(0))
+    world.evidence.blocks = {
+        digest: block for digest, block in world.evidence.blocks.items() if b"request_signature" not in block
+    }
+    outcome, faults = _settle(world, provider, *map(world.node, world.verifiers))
+    assert (outcome, faults) == (BatchOutcome.UNAVAILABLE, {})
+    assert _stake(world, world.contributor) == 1_000 * TOKEN
+    assert _credit(world, world.contributor) == 0
+
+
+def test_audit__one_verifier_copies_a_commitment__it_cannot_reveal_and_pays_the_most(world: Any) -> None:
+    honest = [world.node(account) for account in world.verifiers[:2]]
+    copier = world.node(world.verifiers[2], kind=CopyingVerifier)
+    provider = world.provider()
+    provider.serve(world.order(0))
+    outcome, faults = _settle(world, provider, copier, *honest)
+    assert (outcome, faults) == (BatchOutcome.PASS, {world.verifiers[2].address: Fault.WITHHELD})
+    assert [_stake(world, account) for account in world.verifiers] == [1_000 * TOKEN, 1_000 * TOKEN, 990 * TOKEN]
+
+
+def test_audit__one_verifier_guesses__it_is_outside_the_cluster_and_unpaid(world: Any) -> None:
+    honest = [world.node(account) for account in world.verifiers[:2]]
+    guesser = world.node(world.verifiers[2], examiner=GuessingExaminer())
+    provider = world.provider()
+    provider.serve(world.order(0))
+    outcome, faults = _settle(world, provider, guesser, *honest)
+    assert (outcome, faults) == (BatchOutcome.PASS, {world.verifiers[2].address: Fault.OUTLIER})
+    assert _credit(world, world.verifiers[2]) == 0
+    assert _credit(world, world.verifiers[0]) == 3 * TOKEN // 2
+
+
+def test_audit__more_units_charged_than_worked__contributor_is_slashed(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = world.provider()
+    monkeypatch.setattr(agent, "Leaf", lambda **fields: Leaf(**{**fields, "units": 21}))
+    provider.serve(world.order(0))
+    outcome, _ = _settle(world, provider, *map(world.node, world.verifiers))
+    assert outcome is BatchOutcome.FRAUD
+
+
+def test_audit__work_that_nobody_ordered__contributor_is_slashed(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = world.provider()
+    monkeypatch.setattr(agent, "signer_of", lambda *_: world.requester.address)
+    provider.serve(replace(world.order(0), signature=bytes(65)))
+    outcome, _ = _settle(world, provider, *map(world.node, world.verifiers))
+    assert outcome is BatchOutcome.FRAUD
+
+
+def test_serve__request_that_was_not_ordered__refused_before_any_work(world: Any) -> None:
+    provider = world.provider()
+    other = replace(world.order(0), request=world.order(0, seed=8).request)
+    with pytest.raises(agent.UnorderedWorkError):
+        provider.serve(other)
+    assert len(world.evidence.blocks) == 1

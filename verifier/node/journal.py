@@ -1,0 +1,234 @@
+"""What a node must not forget: its commitments and their salts, on disk before the transaction that uses them is sent.
+
+A commitment without its salt cannot be revealed, and a verifier that committed and does not reveal pays the largest of
+the penalties. So an entry is written, and synchronised to the disk, before the chain hears of it; it is never changed
+and never deleted; and one draw of a committee has one entry.
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Lock
+
+from eth_typing import ChecksumAddress
+
+from chain.errors import MeritError
+
+_SCHEMA = """
+CREATE TABLE owner (
+    chain_id INTEGER NOT NULL,
+    court TEXT NOT NULL,
+    verifier TEXT NOT NULL
+);
+CREATE TABLE commitment (
+    batch_id BLOB NOT NULL,
+    round INTEGER NOT NULL,
+    seed BLOB NOT NULL,
+    digests TEXT NOT NULL,
+    verdicts TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    traces TEXT NOT NULL,
+    salt BLOB NOT NULL,
+    PRIMARY KEY (batch_id, round, seed)
+) WITHOUT ROWID;
+CREATE TABLE spending (
+    transaction_hash BLOB PRIMARY KEY,
+    batch_id BLOB NOT NULL,
+    step TEXT NOT NULL,
+    gas_used INTEGER NOT NULL,
+    gas_price INTEGER NOT NULL
+) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+
+
+class JournalError(MeritError):
+    """The journal cannot be used: another node holds it, it is another key's, or it is damaged."""
+
+
+class SecondCommitmentError(MeritError):
+    """A commitment other than the one that the journal already holds for the same draw."""
+
+
+@dataclass(frozen=True)
+class JournalOwner:
+    """Whose work a journal records: one key on one deployment."""
+
+    chain_id: int
+    court: ChecksumAddress
+    verifier: ChecksumAddress
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One drawing of a committee. A reorganisation can draw a round again, with another seed."""
+
+    batch_id: bytes
+    round: int
+    seed: bytes
+
+
+@dataclass(frozen=True)
+class CommittedTrace:
+    """What a contributor's trace must be to count as opened: its root, and its rows (0 if there can be none)."""
+
+    root: bytes
+    rows: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a verifier found: digests (samples x words 256-bit words), a verdict a sample, the payload (32 bytes).
+
+    `traces`, one a sample, is what the disclosed openings will be checked against; the other members are committed to.
+    """
+
+    digests: tuple[int, ...]
+    verdicts: tuple[int, ...]
+    payload: bytes
+    traces: tuple[CommittedTrace, ...]
+
+
+@dataclass(frozen=True)
+class JournaledCommitment:
+    """Findings and the 32-byte salt that hides them until they are revealed."""
+
+    findings: Findings
+    salt: bytes = field(repr=False)
+
+
+class Journal:
+    """An SQLite file that one process at a time can open. Safe to share between threads."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._lock = Lock()
+
+    @classmethod
+    def open(cls, path: Path, owner: JournalOwner) -> "Journal":
+        """Open or create the journal of `owner`. Raises `JournalError`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+            connection.execute("PRAGMA synchronous = EXTRA")
+            # The lock is taken by the first write and, in this mode, held until the connection closes.
+            connection.execute("BEGIN EXCLUSIVE")
+            _prepare(connection, path, owner)
+            connection.execute("COMMIT")
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                raise JournalError(f"Another node uses the journal {path}; stop it first.") from error
+            raise JournalError(f"The journal {path} cannot be used ({error}); restore it or name another.") from error
+        except JournalError:
+            connection.close()
+            raise
+        return cls(connection)
+
+    def close(self) -> None:
+        """Give up the lock."""
+        with self._lock:
+            self._connection.close()
+
+    def keep_commitment(self, draw: Draw, findings: Findings) -> JournaledCommitment:
+        """Put `findings` on disk with a fresh salt; the entry that is there already if it holds the same findings.
+
+        Raises `SecondCommitmentError` if it holds others: one draw has one commitment, whatever happens.
+        """
+        with self._transaction() as connection:
+            present = _read_commitment(connection, draw)
+            if present is None:
+                present = JournaledCommitment(findings, secrets.token_bytes(32))
+                connection.execute(
+                    "INSERT INTO commitment VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        draw.batch_id,
+                        draw.round,
+                        draw.seed,
+                        json.dumps([f"{digest:064x}" for digest in findings.digests]),
+                        json.dumps(findings.verdicts),
+                        findings.payload,
+                        json.dumps([(trace.root.hex(), trace.rows) for trace in findings.traces]),
+                        present.salt,
+                    ),
+                )
+        if present.findings != findings:
+            raise SecondCommitmentError(
+                f"The journal holds another commitment for round {draw.round} of batch 0x{draw.batch_id.hex()}; "
+                "it stands, and the new findings are dropped."
+            )
+        return present
+
+    def commitment(self, draw: Draw) -> JournaledCommitment | None:
+        """The commitment of a draw, if one was ever kept."""
+        with self._lock:
+            return _read_commitment(self._connection, draw)
+
+    def record_spending(
+        self, transaction_hash: bytes, batch_id: bytes, step: str, gas_used: int, gas_price: int
+    ) -> None:
+        """Account for a mined transaction of a batch's audit; `gas_price` in wei."""
+        with self._transaction() as connection:
+            connection.execute(
+                "INSERT OR IGNORE INTO spending VALUES (?, ?, ?, ?, ?)",
+                (transaction_hash, batch_id, step, gas_used, gas_price),
+            )
+
+    def spent(self) -> dict[str, int]:
+        """Wei spent on gas by step."""
+        with self._lock:
+            rows = self._connection.execute("SELECT step, gas_used, gas_price FROM spending").fetchall()
+        total: dict[str, int] = {}
+        for step, gas_used, gas_price in rows:
+            total[step] = total.get(step, 0) + gas_used * gas_price
+        return total
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, owner: JournalOwner) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version == 0:
+        for statement in filter(str.strip, _SCHEMA.split(";")):
+            connection.execute(statement)
+        connection.execute("INSERT INTO owner VALUES (?, ?, ?)", (owner.chain_id, owner.court, owner.verifier))
+        return
+    if version != 1:
+        raise JournalError(f"The journal {path} was written by a newer version of Merit; update this one.")
+    present = JournalOwner(*connection.execute("SELECT chain_id, court, verifier FROM owner").fetchone())
+    if present != owner:
+        raise JournalError(
+            f"The journal {path} belongs to {present.verifier} on chain {present.chain_id} (court {present.court}); "
+            "name another data directory for this key."
+        )
+
+
+def _read_commitment(connection: sqlite3.Connection, draw: Draw) -> JournaledCommitment | None:
+    row = connection.execute(
+        "SELECT digests, verdicts, payload, traces, salt FROM commitment WHERE batch_id = ? AND round = ? AND seed = ?",
+        (draw.batch_id, draw.round, draw.seed),
+    ).fetchone()
+    if row is None:
+        return None
+    digests, verdicts, payload, traces, salt = row
+    findings = Findings(
+        digests=tuple(int(digest, 16) for digest in json.loads(digests)),
+        verdicts=tuple(json.loads(verdicts)),
+        payload=payload,
+        traces=tuple(CommittedTrace(bytes.fromhex(root), rows) for root, rows in json.loads(traces)),
+    )
+    return JournaledCommitment(findings, salt)

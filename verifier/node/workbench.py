@@ -1,0 +1,108 @@
+"""Where strangers' work is run again: the registered models, and what is asked of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from chain.errors import MeritError
+from verifier.fingerprint.consensus import Verdict
+from verifier.fingerprint.trace import TraceShape
+from verifier.models.errors import ModelError
+from verifier.models.store import ModelStore
+from verifier.node.journal import CommittedTrace
+from verifier.node.specification import Specification
+from verifier.workloads.audit import Disclosure as LeafDisclosure
+from verifier.workloads.audit import audit_leaf, opens_commitment
+from verifier.workloads.text_generation import TextGeneration
+from verifier.workloads.workload import Workload
+
+
+class UnsuitableJobError(MeritError):
+    """A job whose specification cannot be worked by here: an unknown workload, or a model that is not registered."""
+
+
+@dataclass(frozen=True)
+class LeafFinding:
+    """What running one leaf again said. `rows`: of the trace that an honest contributor holds, 0 if there is none."""
+
+    verdict: Verdict
+    digest: tuple[int, ...]
+    rows: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class OpeningClaim:
+    """A disclosed digest, and the bytes that are said to open the committed trace under `key`."""
+
+    trace: CommittedTrace
+    key: bytes
+    digest: tuple[int, ...]
+    opening: bytes
+
+
+class Workbench(Protocol):
+    """Every call raises `UnsuitableJobError` for a specification that cannot be worked by."""
+
+    def words(self, specification: Specification) -> int:
+        """Words in a digest of the specified model."""
+
+    def examine(self, specification: Specification, works: Sequence[tuple[bytes, bytes]]) -> list[LeafFinding]:
+        """Run each pair of work and 32-byte key again."""
+
+    def opened(self, specification: Specification, claims: Sequence[OpeningClaim]) -> list[bool]:
+        """Whether each claim's opening opens its trace and has its digest."""
+
+
+class LocalWorkbench:
+    """A `Workbench` in this process. What `load` gives for a specification is kept."""
+
+    def __init__(self, load: Callable[[Specification], Workload[Any, Any]]) -> None:
+        self._load = load
+        self._loaded: dict[Specification, Workload[Any, Any]] = {}
+
+    def words(self, specification: Specification) -> int:
+        """Words in a digest of the specified model."""
+        return self._workload(specification).profile.lattice.words
+
+    def examine(self, specification: Specification, works: Sequence[tuple[bytes, bytes]]) -> list[LeafFinding]:
+        """Run each pair of work and 32-byte key again."""
+        workload = self._workload(specification)
+        reports = [audit_leaf(workload, work, key) for work, key in works]
+        return [
+            LeafFinding(report.verdict, report.digest, report.shape.rows if report.shape else 0, report.reason)
+            for report in reports
+        ]
+
+    def opened(self, specification: Specification, claims: Sequence[OpeningClaim]) -> list[bool]:
+        """Whether each claim's opening opens its trace and has its digest."""
+        lattice = self._workload(specification).profile.lattice
+        return [
+            claim.trace.rows > 0
+            and opens_commitment(
+                claim.trace.root,
+                TraceShape(claim.trace.rows, lattice.whitening.columns, lattice.chunk_rows),
+                claim.key,
+                lattice,
+                LeafDisclosure(claim.digest, claim.opening),
+            )
+            for claim in claims
+        ]
+
+    def _workload(self, specification: Specification) -> Workload[Any, Any]:
+        workload = self._loaded.get(specification)
+        if workload is None:
+            workload = self._loaded[specification] = self._load(specification)
+        return workload
+
+
+def load_workload(models: ModelStore, specification: Specification) -> Workload[Any, Any]:
+    """The specified workload with its model. Raises `UnsuitableJobError`."""
+    if (specification.kind, specification.workload) != ("inference", "text-generation"):
+        raise UnsuitableJobError(
+            f"The job asks for {specification.kind} by {specification.workload}, which this version cannot run."
+        )
+    try:
+        return TextGeneration(models.load(specification.model))
+    except ModelError as error:
+        raise UnsuitableJobError(f"The job's model cannot be used: {error}.") from error

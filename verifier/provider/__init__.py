@@ -1,0 +1,1 @@
+"""The contributor's side: serving ordered requests, submitting them, and answering audits."""

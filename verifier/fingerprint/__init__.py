@@ -1,0 +1,1 @@
+"""Locality-sensitive fingerprints of traces, and the committee's consensus on them."""

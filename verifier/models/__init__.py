@@ -1,0 +1,1 @@
+"""Models as content-addressed manifests: architecture, weights, numeric class, sampling rule and calibrated profile."""

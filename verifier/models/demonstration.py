@@ -1,0 +1,100 @@
+"""The models of the demonstration and of the tests: a small GPT, its cheap stand-ins, and its profile."""
+
+import hashlib
+import json
+import random
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from verifier.models.calibration import CalibrationTerms
+from verifier.models.generation import TextRequest
+from verifier.models.gpt import Gpt, GptArchitecture, load_gpt
+from verifier.models.numeric_class import NumericClass
+from verifier.models.quantisation import quantised_copy
+from verifier.models.store import ModelStore, RegisteredModel
+from verifier.models.text_calibration import TextTrial
+from verifier.models.training import END_TOKEN, Recipe, standard_library_corpus, trained_weights
+
+NUMERIC_CLASS = NumericClass("cpu", "bfloat16")
+TEMPERATURE = 0.8
+
+
+@dataclass(frozen=True)
+class DemonstrationSizes:
+    """How large the two models are and how carefully the first is calibrated."""
+
+    recipe: Recipe = field(default_factory=lambda: Recipe(GptArchitecture()))
+    small_recipe: Recipe = field(default_factory=lambda: Recipe(GptArchitecture(layers=1), steps=200))
+    requests: int = 200
+    terms: CalibrationTerms = field(
+        default_factory=lambda: CalibrationTerms(false_alarm=0.01, words=2, batches=(1, 16), threads=(1,))
+    )
+
+
+@dataclass(frozen=True)
+class DemonstrationModels:
+    """registered: calibrated, and in the store under `registered.manifest.identity`. The others are what cheats run."""
+
+    registered: RegisteredModel
+    int8: Gpt
+    small: Gpt
+
+
+def demonstration_models(
+    directory: Path,
+    sizes: DemonstrationSizes | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> DemonstrationModels:
+    """Trains, registers and calibrates in `directory`, or loads what an earlier call left there.
+
+    progress: called with a line at each step.
+    """
+    sizes = sizes or DemonstrationSizes()
+    tell = progress or (lambda line: None)
+    corpus = standard_library_corpus()
+    store = ModelStore(directory)
+    tell("training the model")
+    weights = trained_weights(sizes.recipe, corpus, directory)
+    tell("training the smaller model")
+    small_weights = trained_weights(sizes.small_recipe, corpus, directory)
+    small = load_gpt(sizes.small_recipe.architecture, small_weights, NUMERIC_CLASS)
+    told = json.dumps([asdict(sizes), str(NUMERIC_CLASS), TEMPERATURE, torch.__version__], sort_keys=True).encode()
+    pointer = directory / f"{hashlib.sha256(told + corpus).hexdigest()[:32]}.calibrated"
+    if pointer.exists():
+        registered = store.load(bytes.fromhex(pointer.read_text()))
+        assert isinstance(registered.model, Gpt)
+        return DemonstrationModels(registered, quantised_copy(registered.model, 8), small)
+    architecture = asdict(sizes.recipe.architecture)
+    manifest = store.register(
+        weights,
+        family="merit-gpt",
+        architecture=architecture,
+        tokenizer="bytes",
+        end_token=END_TOKEN,
+        numeric_class=NUMERIC_CLASS,
+        temperature=TEMPERATURE,
+    )
+    model = load_gpt(sizes.recipe.architecture, weights, NUMERIC_CLASS)
+    int8 = quantised_copy(model, 8)
+    tell("calibrating the fingerprint")
+    requests = sample_requests(corpus, sizes.requests, sizes.recipe.architecture.context, seed=1)
+    trial = TextTrial(model, manifest.sampling(), END_TOKEN, requests, sizes.terms)
+    profile = trial.calibrate(fingerprint_cheats={"int8": int8, "small": small}, token_cheats={"small": small})
+    calibrated = store.add_profile(manifest, profile)
+    pointer.write_text(calibrated.identity.hex())
+    return DemonstrationModels(RegisteredModel(calibrated, model), int8, small)
+
+
+def sample_requests(corpus: bytes, count: int, context: int, seed: int) -> list[TextRequest]:
+    """Requests to continue random places of the corpus: prompts of 3/8 of the context, outputs of 1/4 to 1/2 of it."""
+    draw = random.Random(seed)  # noqa: S311 - test material, not a secret
+    length = 3 * context // 8
+    requests = []
+    for _ in range(count):
+        start = draw.randrange(len(corpus) - length)
+        prompt = tuple(corpus[start : start + length])
+        requests.append(TextRequest(prompt, draw.randint(context // 4, context // 2), draw.getrandbits(64)))
+    return requests

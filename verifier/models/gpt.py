@@ -1,0 +1,122 @@
+"""The small GPT that Merit trains itself for tests and demonstrations."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+import torch
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional
+
+from verifier.models.numeric_class import NumericClass
+
+
+@dataclass(frozen=True)
+class GptArchitecture:
+    """Sizes of a pre-norm GPT with learned positions and an output head tied to the embedding."""
+
+    vocabulary: int = 256
+    context: int = 128
+    columns: int = 128
+    layers: int = 4
+    heads: int = 4
+
+
+class Gpt(nn.Module):
+    """A `CausalModel` in mixed precision: matrix products in the type of the weights, the rest in float32.
+
+    The residual stream, the norms and the logits are float32 in every numeric class, so that what separates two honest
+    runs in bfloat16 is the rounding of the products' inputs, not that of the trace itself.
+    """
+
+    def __init__(self, architecture: GptArchitecture) -> None:
+        super().__init__()
+        self.architecture = architecture
+        self.vocabulary = architecture.vocabulary
+        self.context = architecture.context
+        self.columns = architecture.columns
+        self.token_embedding = nn.Embedding(architecture.vocabulary, architecture.columns)
+        self.position_embedding = nn.Embedding(architecture.context, architecture.columns)
+        self.blocks = nn.ModuleList(_Block(architecture) for _ in range(architecture.layers))
+        self.norm = nn.LayerNorm(architecture.columns)
+        for parameter in self.parameters():
+            if parameter.ndim == 2:
+                nn.init.normal_(parameter, std=0.02)
+
+    @property
+    def device(self) -> torch.device:
+        return self.norm.weight.device
+
+    def new_cache(self, batch: int, length: int) -> "GptCache":
+        sizes = self.architecture
+        shape = (sizes.layers, batch, sizes.heads, length, sizes.columns // sizes.heads)
+        weight = self.norm.weight
+        return GptCache(weight.new_empty(shape), weight.new_empty(shape))
+
+    def hidden(self, tokens: torch.Tensor, cache: "GptCache | None" = None) -> torch.Tensor:
+        start = cache.length if cache else 0
+        positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
+        states = self.token_embedding(tokens).float() + self.position_embedding(positions).float()
+        for layer, block in enumerate(self.blocks):
+            states = block(states, layer, cache)
+        if cache:
+            cache.length += tokens.shape[1]
+        return _normalised(states, self.norm)
+
+    def logits(self, hidden: torch.Tensor) -> torch.Tensor:
+        return hidden.float() @ self.token_embedding.weight.float().T
+
+
+def load_gpt(architecture: GptArchitecture, weights: Path, numeric_class: NumericClass) -> Gpt:
+    """The model for evaluation, from a safetensors file. Raises RuntimeError when the weights do not fit."""
+    model = Gpt(architecture)
+    model.load_state_dict(load_file(weights))
+    return model.to(numeric_class.device, numeric_class.torch_dtype).eval().requires_grad_(False)
+
+
+class GptCache:
+    """Keys and values, each (layers, batch, heads, capacity, head width), of which the first `length` are set."""
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+        self.keys = keys
+        self.values = values
+        self.length = 0
+
+    def extend(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Takes in one layer's new keys and values, and returns all of that layer's."""
+        end = self.length + key.shape[2]
+        self.keys[layer, :, :, self.length : end] = key
+        self.values[layer, :, :, self.length : end] = value
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+class _Block(nn.Module):
+    def __init__(self, architecture: GptArchitecture) -> None:
+        super().__init__()
+        columns = architecture.columns
+        self.heads = architecture.heads
+        self.attention_norm = nn.LayerNorm(columns)
+        self.attention_in = nn.Linear(columns, 3 * columns, bias=False)
+        self.attention_out = nn.Linear(columns, columns, bias=False)
+        self.mlp_norm = nn.LayerNorm(columns)
+        self.mlp_in = nn.Linear(columns, 4 * columns, bias=False)
+        self.mlp_out = nn.Linear(4 * columns, columns, bias=False)
+
+    def forward(self, states: torch.Tensor, layer: int, cache: GptCache | None) -> torch.Tensor:
+        batch, length, columns = states.shape
+        dtype = self.attention_in.weight.dtype
+        projected = self.attention_in(_normalised(states, self.attention_norm).to(dtype))
+        query, key, value = projected.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        first = cache is None or cache.length == 0
+        if cache:
+            key, value = cache.extend(layer, key, value)
+        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=first)
+        states = states + self.attention_out(attended.transpose(1, 2).reshape(batch, length, columns))
+        inner = self.mlp_in(_normalised(states, self.mlp_norm).to(dtype))
+        return cast(torch.Tensor, states + self.mlp_out(functional.gelu(inner)))
+
+
+def _normalised(states: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
+    """Layer normalisation in float32, like the residual stream, whatever the type of the weights."""
+    return functional.layer_norm(states, norm.normalized_shape, norm.weight.float(), norm.bias.float(), norm.eps)

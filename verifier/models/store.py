@@ -1,0 +1,110 @@
+"""A directory of models: manifests and weights, each under the hash of its content."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from verifier.models.causal import CausalModel
+from verifier.models.errors import ModelError
+from verifier.models.gpt import GptArchitecture, load_gpt
+from verifier.models.manifest import Manifest
+from verifier.models.numeric_class import NumericClass
+from verifier.models.profile import Profile
+
+
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A model that is ready to run, with the manifest that it was loaded by."""
+
+    manifest: Manifest
+    model: CausalModel
+
+
+class ModelStore:
+    """Manifests as `<hash>.json` and weights as `<hash>.safetensors` below one directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def register(
+        self,
+        weights: Path,
+        *,
+        family: str,
+        architecture: Mapping[str, int],
+        tokenizer: str,
+        end_token: int,
+        numeric_class: NumericClass,
+        temperature: float,
+    ) -> Manifest:
+        """Copies the weights in and writes a manifest without a profile. Raises ModelError for unusable weights."""
+        data = weights.read_bytes()
+        manifest = Manifest(
+            family=family,
+            architecture=dict(architecture),
+            weights=hashlib.sha256(data).hexdigest(),
+            tokenizer=tokenizer,
+            end_token=end_token,
+            numeric_class=str(numeric_class),
+            temperature=temperature,
+        )
+        self._write(self._weights_path(manifest.weights), data)
+        self.load_manifest(manifest)
+        self._save(manifest)
+        return manifest
+
+    def add_profile(self, manifest: Manifest, profile: Profile) -> Manifest:
+        """Writes the manifest with its profile, which is what a job can name."""
+        calibrated = manifest.calibrated(profile)
+        self._save(calibrated)
+        return calibrated
+
+    def manifest(self, identity: bytes) -> Manifest:
+        """Raises ModelError when there is none of that hash or its file was changed."""
+        path = self.directory / f"{identity.hex()}.json"
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise ModelError(f"no model {identity.hex()} in {self.directory}; register it first") from None
+        if hashlib.sha256(data).digest() != identity:
+            raise ModelError(f"{path} does not have the hash that it is named by; fetch the manifest again")
+        return Manifest.from_bytes(data)
+
+    def load(self, identity: bytes) -> RegisteredModel:
+        """The model of a registered manifest, in its numeric class. Raises ModelError when it cannot be loaded."""
+        return self.load_manifest(self.manifest(identity))
+
+    def load_manifest(self, manifest: Manifest) -> RegisteredModel:
+        """Raises ModelError when weights are missing, changed, or not of the manifest's architecture."""
+        path = self._weights_path(manifest.weights)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise ModelError(f"the weights {manifest.weights} are not in {self.directory}; fetch them first") from None
+        if hashlib.sha256(data).hexdigest() != manifest.weights:
+            raise ModelError(f"{path} does not have the hash that it is named by; fetch the weights again")
+        if manifest.family != "merit-gpt":
+            raise ModelError(f"models of family {manifest.family!r} cannot be run here")
+        try:
+            architecture = GptArchitecture(**manifest.architecture)
+            model = load_gpt(architecture, path, manifest.numeric())
+        except Exception as error:
+            raise ModelError(f"the weights {manifest.weights} do not fit the manifest: {error}") from error
+        return RegisteredModel(manifest, model)
+
+    def _weights_path(self, digest: str) -> Path:
+        return self.directory / f"{digest}.safetensors"
+
+    def _save(self, manifest: Manifest) -> None:
+        self._write(self.directory / f"{manifest.identity.hex()}.json", manifest.to_bytes())
+
+    def _write(self, path: Path, data: bytes) -> None:
+        """Atomically, so that a crash leaves no file whose content is not what its name says."""
+        self.directory.mkdir(parents=True, exist_ok=True)
+        descriptor, unfinished = tempfile.mkstemp(dir=self.directory)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+        Path(unfinished).replace(path)

@@ -1,0 +1,137 @@
+"""Calibrates a causal language model: the fingerprint from decodes and prefills, the margin limits from tokens."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from verifier.fingerprint.sampling import MarginLimits, SamplingRule
+from verifier.models.calibration import (
+    CalibrationTerms,
+    LeafSample,
+    Matrix,
+    conformal_lower,
+    conformal_upper,
+    fit_fingerprint,
+)
+from verifier.models.causal import CausalModel
+from verifier.models.generation import TextRequest, generate, replay
+from verifier.models.profile import Profile
+
+
+@dataclass(frozen=True)
+class _TextLeaf:
+    """One output: its drawn chunk, the margins of its tokens, and what noise alone can make of a margin.
+
+    logit_noise: twice the largest difference between the logits of provider and verifier: a token that is the best by
+    one is at most this far from the best by the other.
+    """
+
+    sample: LeafSample
+    margins: NDArray[np.float64]
+    logit_noise: float
+
+
+@dataclass(frozen=True)
+class TextTrial:
+    """The registered model on the requests of a calibration."""
+
+    model: CausalModel
+    rule: SamplingRule
+    end_token: int
+    requests: Sequence[TextRequest]
+    terms: CalibrationTerms
+
+    def calibrate(
+        self, fingerprint_cheats: Mapping[str, CausalModel], token_cheats: Mapping[str, CausalModel]
+    ) -> Profile:
+        """The profile that tells the model from every cheat.
+
+        fingerprint_cheats: models whose traces must fall beyond the honest band (an int8 copy, a smaller model, ...).
+        token_cheats: models whose tokens must be refused even where the registered model recomputes the trace. One
+        that is also a fingerprint cheat of the same name is run once.
+        Raises CalibrationError as `fit_fingerprint` does.
+        """
+        honest = self._leaves(self.model)
+        cheats = {name: self._leaves(cheat) for name, cheat in fingerprint_cheats.items()}
+        tokens = {name: cheats.get(name) or self._leaves(cheat) for name, cheat in token_cheats.items()}
+        fit = fit_fingerprint(
+            [leaf.sample for leaf in honest],
+            {name: [leaf.sample for leaf in leaves] for name, leaves in cheats.items()},
+            self.terms,
+        )
+        limits = _margin_limits(honest, tokens, self.terms.false_alarm)
+        refused = {
+            name: sum(not limits.consistent(leaf.margins) for leaf in leaves) / len(leaves)
+            for name, leaves in tokens.items()
+        }
+        return Profile(fit.lattice, fit.bands, limits, replace(fit.report, token_cheats=refused))
+
+    def _leaves(self, provider: CausalModel) -> list[_TextLeaf]:
+        """Runs the matrix: each slice of the requests in another combination of batch size and number of threads.
+
+        A cheat is run in the largest batch only: its distance is what matters, not how it varies.
+        """
+        batches = self.terms.batches if provider is self.model else (max(self.terms.batches),)
+        combinations = [(batch, threads) for batch in batches for threads in self.terms.threads]
+        threads_before = torch.get_num_threads()
+        leaves: list[_TextLeaf] = []
+        try:
+            for position, (batch, threads) in enumerate(combinations):
+                other_batch, other_threads = combinations[(position + 1) % len(combinations)]
+                part = [self.requests[i] for i in range(position, len(self.requests), len(combinations))]
+                groups = _groups(part, batch)
+                part = [request for group in groups for request in group]
+                torch.set_num_threads(threads)
+                generations = [run for group in groups for run in generate(provider, self.rule, self.end_token, group)]
+                outputs = [generation.tokens for generation in generations]
+                first = self._replayed(part, outputs, batch)
+                torch.set_num_threads(other_threads)
+                second = self._replayed(part, outputs, other_batch)
+                for generation, (rows, margins), (other_rows, _) in zip(generations, first, second, strict=True):
+                    noise = _logit_noise(self.model, generation.hidden, rows)
+                    verifiers = (rows, other_rows)
+                    sample = LeafSample.draw(len(leaves), generation.hidden, verifiers, self.terms.chunk_rows)
+                    leaves.append(_TextLeaf(sample, margins, noise))
+        finally:
+            torch.set_num_threads(threads_before)
+        return leaves
+
+    def _replayed(
+        self, requests: Sequence[TextRequest], outputs: Sequence[tuple[int, ...]], batch: int
+    ) -> list[tuple[Matrix, NDArray[np.float64]]]:
+        return [
+            result
+            for i in range(0, len(requests), batch)
+            for result in replay(self.model, self.rule, requests[i : i + batch], outputs[i : i + batch])
+        ]
+
+
+def _groups(requests: Sequence[TextRequest], batch: int) -> list[list[TextRequest]]:
+    """Batches of requests with prompts of one length each."""
+    by_length: dict[int, list[TextRequest]] = {}
+    for request in requests:
+        by_length.setdefault(len(request.prompt), []).append(request)
+    return [same[i : i + batch] for same in by_length.values() for i in range(0, len(same), batch)]
+
+
+@torch.inference_mode()
+def _logit_noise(model: CausalModel, provider: Matrix, verifier: Matrix) -> float:
+    both = torch.from_numpy(np.stack([provider, verifier])).to(model.device)
+    ours, theirs = model.logits(both)
+    return 2 * float((ours - theirs).abs().max())
+
+
+def _margin_limits(
+    honest: Sequence[_TextLeaf], cheats: Mapping[str, Sequence[_TextLeaf]], false_alarm: float
+) -> MarginLimits:
+    """peak: the most that numerical noise does, at the stated rate. mean: halfway to the closest cheat, if lower."""
+    peak = conformal_upper([leaf.logit_noise for leaf in honest], false_alarm)
+    honest_end = conformal_upper([float(leaf.margins.mean()) for leaf in honest], false_alarm)
+    cheat_starts = [
+        conformal_lower([float(leaf.margins.mean()) for leaf in leaves], false_alarm) for leaves in cheats.values()
+    ]
+    halfway = max(honest_end, (honest_end + min(cheat_starts, default=peak)) / 2)
+    return MarginLimits(mean=min(halfway, peak), peak=peak)

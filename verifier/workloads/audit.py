@@ -1,0 +1,75 @@
+"""A sampled leaf, from both sides: what the verifier reports and what the contributor discloses."""
+
+from dataclasses import dataclass
+
+from verifier.fingerprint.challenge import drawn_chunk
+from verifier.fingerprint.consensus import Verdict
+from verifier.fingerprint.errors import MalformedOpeningError
+from verifier.fingerprint.lattice import LatticeProfile, digest
+from verifier.fingerprint.trace import ChunkOpening, Trace, TraceShape
+from verifier.workloads.errors import MalformedEvidenceError
+from verifier.workloads.workload import Output, Request, Workload
+
+
+@dataclass(frozen=True)
+class LeafReport:
+    """What one verifier says about one leaf.
+
+    digest: of the chunk that the key draws from the verifier's own trace; zeros where there is no trace.
+    reason: why the verdict is not CONSISTENT, in a sentence; empty otherwise.
+    shape: of the trace that an honest contributor holds; None where there is none.
+    """
+
+    verdict: Verdict
+    digest: tuple[int, ...]
+    reason: str
+    shape: TraceShape | None
+
+
+@dataclass(frozen=True)
+class Disclosure:
+    """What the contributor discloses of one leaf: the digest for the chain and the opening for the verifiers."""
+
+    digest: tuple[int, ...]
+    opening: bytes
+
+
+def audit_leaf(workload: Workload[Request, Output], evidence: bytes | None, key: bytes) -> LeafReport:
+    """Runs a leaf again under its 32-byte key (`leaf_key`). evidence: None when it could not be found."""
+    lattice = workload.profile.lattice
+    nothing = (0,) * lattice.words
+    if evidence is None:
+        return LeafReport(Verdict.UNAVAILABLE, nothing, "the evidence could not be found", None)
+    try:
+        request, output = workload.read_evidence(evidence)
+    except MalformedEvidenceError as error:
+        return LeafReport(Verdict.INCONSISTENT, nothing, str(error), None)
+    rerun = workload.rerun(request, output)
+    verdict = Verdict.CONSISTENT if rerun.inconsistency is None else Verdict.INCONSISTENT
+    shape = rerun.trace.shape
+    chunk = rerun.trace.chunk(drawn_chunk(key, shape.chunks))
+    return LeafReport(verdict, digest(chunk, key, lattice), rerun.inconsistency or "", shape)
+
+
+def disclose(trace: Trace, key: bytes, lattice: LatticeProfile) -> Disclosure:
+    """What a contributor discloses of the trace that it committed to, under the leaf's key."""
+    opening = trace.open_chunk(drawn_chunk(key, trace.shape.chunks))
+    return Disclosure(digest(opening.values, key, lattice), opening.to_bytes())
+
+
+def opens_commitment(
+    root: bytes, shape: TraceShape | None, key: bytes, lattice: LatticeProfile, disclosure: Disclosure
+) -> bool:
+    """Whether the disclosed digest is that of the drawn chunk of the trace committed to under `root`.
+
+    shape: from the verifier's own report, so that the contributor cannot choose another chunk or another trace size.
+    """
+    if shape is None:
+        return False
+    try:
+        opening = ChunkOpening.from_bytes(disclosure.opening, shape)
+    except MalformedOpeningError:
+        return False
+    if opening.chunk != drawn_chunk(key, shape.chunks) or not opening.opens(root):
+        return False
+    return digest(opening.values, key, lattice) == disclosure.digest

@@ -1,0 +1,128 @@
+"""Text generation with a registered causal model."""
+
+import json
+from typing import Any
+
+from chain.contribution import canonical_json
+from verifier.fingerprint.sampling import MAXIMUM_SEED
+from verifier.fingerprint.trace import Trace
+from verifier.models.generation import TextRequest, generate, replay
+from verifier.models.profile import Profile
+from verifier.models.store import RegisteredModel
+from verifier.workloads.errors import MalformedEvidenceError
+from verifier.workloads.workload import Rerun, Run
+
+FORMAT = "merit-text/1"
+# A token takes at most seven bytes of JSON: six digits and a comma.
+_BYTES_BY_TOKEN = 7
+_BYTES_BESIDES_TOKENS = 512
+
+Tokens = tuple[int, ...]
+
+
+class TextGeneration:
+    """A `Workload` whose trace holds, for each output token, the final hidden state that it was drawn from."""
+
+    def __init__(self, registered: RegisteredModel) -> None:
+        self.manifest = registered.manifest
+        self.model = registered.model
+        self.rule = registered.manifest.sampling()
+        self.profile: Profile = registered.manifest.profile()
+        self._identity = registered.manifest.identity.hex()
+
+    def run(self, request: TextRequest) -> Run[Tokens]:
+        """Raises MalformedEvidenceError for a request that the model cannot take."""
+        self._check_request(request)
+        generation = generate(self.model, self.rule, self.manifest.end_token, [request])[0]
+        return Run(generation.tokens, Trace(generation.hidden, self.profile.lattice.chunk_rows))
+
+    def rerun(self, request: TextRequest, output: Tokens) -> Rerun:
+        """One forward pass over prompt and output. Raises MalformedEvidenceError where `read_evidence` would."""
+        self._check_request(request)
+        self._check_output(request, output)
+        hidden, margins = replay(self.model, self.rule, [request], [output])[0]
+        trace = Trace(hidden, self.profile.lattice.chunk_rows)
+        if self.profile.margins.consistent(margins):
+            return Rerun(trace, None)
+        limits = self.profile.margins
+        return Rerun(
+            trace,
+            "the tokens were not drawn by the registered model and sampling rule: their margins' mean is "
+            f"{margins.mean():.4g} (limit {limits.mean:.4g}), their peak {margins.max():.4g} (limit {limits.peak:.4g})",
+        )
+
+    def write_evidence(self, request: TextRequest, output: Tokens) -> bytes:
+        document = {
+            "format": FORMAT,
+            "model": self._identity,
+            "output": list(output),
+            "request": {
+                "maximum_new_tokens": request.maximum_new_tokens,
+                "prompt": list(request.prompt),
+                "sampling_seed": request.sampling_seed,
+            },
+        }
+        return canonical_json(document)
+
+    def read_evidence(self, data: bytes) -> tuple[TextRequest, Tokens]:
+        limit = _BYTES_BY_TOKEN * self.model.context + _BYTES_BESIDES_TOKENS
+        if len(data) > limit:
+            raise MalformedEvidenceError(f"it is larger than {limit} bytes")
+        try:
+            document = json.loads(data)
+        except (ValueError, RecursionError):
+            raise MalformedEvidenceError("it is not JSON") from None
+        _check_keys(document, {"format", "model", "output", "request"})
+        _check_keys(document["request"], {"maximum_new_tokens", "prompt", "sampling_seed"})
+        if document["format"] != FORMAT or document["model"] != self._identity:
+            raise MalformedEvidenceError(f"it is not for model {self._identity} in format {FORMAT}")
+        told = document["request"]
+        request = TextRequest(
+            prompt=self._tokens(told["prompt"]),
+            maximum_new_tokens=_integer(told["maximum_new_tokens"], self.model.context),
+            sampling_seed=_integer(told["sampling_seed"], MAXIMUM_SEED),
+        )
+        output = self._tokens(document["output"])
+        self._check_request(request)
+        self._check_output(request, output)
+        if self.write_evidence(request, output) != data:
+            raise MalformedEvidenceError("it is not in canonical form")
+        return request, output
+
+    def _tokens(self, value: Any) -> Tokens:
+        if not isinstance(value, list) or not 1 <= len(value) <= self.model.context:
+            raise MalformedEvidenceError(f"prompt and output are lists of 1 to {self.model.context} tokens")
+        return tuple(_integer(token, self.model.vocabulary - 1) for token in value)
+
+    def _check_request(self, request: TextRequest) -> None:
+        if not request.prompt or not all(0 <= token < self.model.vocabulary for token in request.prompt):
+            raise MalformedEvidenceError(f"a prompt has one token or more, each below {self.model.vocabulary}")
+        if request.maximum_new_tokens < 1:
+            raise MalformedEvidenceError("a request asks for one new token or more")
+        if len(request.prompt) + request.maximum_new_tokens > self.model.context:
+            raise MalformedEvidenceError(f"prompt and new tokens exceed the model's {self.model.context} tokens")
+        if not 0 <= request.sampling_seed <= MAXIMUM_SEED:
+            raise MalformedEvidenceError("a sampling seed is below 2**64")
+
+    def _check_output(self, request: TextRequest, output: Tokens) -> None:
+        """The stop rule: an output ends with the end token, or has the length asked for; never both early and late."""
+        end = self.manifest.end_token
+        if not 1 <= len(output) <= request.maximum_new_tokens:
+            raise MalformedEvidenceError("the output's length is not what the request allows")
+        if not all(0 <= token < self.model.vocabulary for token in output):
+            raise MalformedEvidenceError("the output holds tokens that the model does not have")
+        if end in output[:-1]:
+            raise MalformedEvidenceError("the output goes on after the end token")
+        if len(output) < request.maximum_new_tokens and output[-1] != end:
+            raise MalformedEvidenceError("the output stops before the end token and before its maximum length")
+
+
+def _check_keys(value: Any, keys: set[str]) -> None:
+    if not isinstance(value, dict) or set(value) != keys:
+        raise MalformedEvidenceError(f"an object needs exactly the keys {', '.join(sorted(keys))}")
+
+
+def _integer(value: Any, largest: int) -> int:
+    if type(value) is not int or not 0 <= value <= largest:
+        raise MalformedEvidenceError(f"{str(value)[:20]!r} is not an integer from 0 to {largest}")
+    return value

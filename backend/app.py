@@ -1,0 +1,195 @@
+"""The application: everything is built here, from settings, and nothing exists before or beside it."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from eth_account.signers.base import BaseAccount
+from fastapi import FastAPI
+
+from backend.accounts import endpoints as accounts
+from backend.accounts.service import AccountReader, NetworkAccounts
+from backend.batches import endpoints as batches
+from backend.batches.closing import BatchCloser
+from backend.batches.court import Court, NetworkCourt
+from backend.batches.keeper import Keeper
+from backend.batches.recorder import Recorder, note_recorded, note_rollback
+from backend.context import Services
+from backend.contributions import endpoints as contributions
+from backend.contributions.service import ContributionService
+from backend.database import Database
+from backend.epochs import endpoints as epochs
+from backend.epochs.proposer import EpochProposer
+from backend.epochs.service import EpochReader
+from backend.evidence import endpoints as evidence
+from backend.evidence.store import EvidenceStore
+from backend.indexer.service import Indexer
+from backend.indexer.source import EventSource, NetworkSource
+from backend.jobs import endpoints as jobs
+from backend.jobs.service import JobBook, JobSource, NetworkJobs
+from backend.operation import endpoints as operation
+from backend.operation.metrics import Metrics
+from backend.operation.middleware import RequestFrame
+from backend.problems import Problem, install_handlers
+from backend.reputation import endpoints as reputation
+from backend.settings import Settings
+from backend.signatures import SignatureChecker
+from backend.workers import Workers
+from chain.deployment import Deployment
+from chain.network import Network
+from chain.sender import TransactionSender
+from chain.typed_data import Domain
+
+_ROUTERS = (
+    contributions.router,
+    batches.router,
+    evidence.router,
+    jobs.router,
+    accounts.router,
+    reputation.router,
+    epochs.router,
+    operation.router,
+)
+
+
+@dataclass(frozen=True)
+class ChainSide:
+    """Everything of the chain that the service touches; tests hand in a model instead."""
+
+    deployment: Deployment
+    source: EventSource
+    court: Court
+    jobs: JobSource
+    accounts: AccountReader
+    signatures: SignatureChecker
+    network: Network | None = None
+    sender: TransactionSender | None = None
+
+    @classmethod
+    def connect(cls, settings: Settings, recorder: BaseAccount) -> "ChainSide":
+        """The network that the settings name. Raises the errors of `Network.connect` and `Deployment.load`."""
+        network = Network.connect(settings.rpc_url, Deployment.load(settings.deployment))
+        sender = TransactionSender(network.web3, recorder)
+        return cls(
+            deployment=network.deployment,
+            source=NetworkSource(network),
+            court=NetworkCourt(network, sender),
+            jobs=NetworkJobs(network),
+            accounts=NetworkAccounts(network),
+            signatures=SignatureChecker(network.web3),
+            network=network,
+            sender=sender,
+        )
+
+
+def create_app(
+    settings: Settings, chain_side: ChainSide | None = None, clock: Callable[[], float] = time.time
+) -> FastAPI:
+    """The application. Its workers run from its start-up to its shutdown.
+
+    Raises a `MeritError` where a setting, the key, the database or the chain does not allow it to run.
+    """
+    recorder_account = settings.recorder_account()
+    chain = chain_side or ChainSide.connect(settings, recorder_account)
+    services = _services(settings, chain, recorder_account, clock)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        services.workers.start()
+        try:
+            yield
+        finally:
+            services.workers.stop()
+            services.database.close()
+
+    app = FastAPI(
+        title="Merit",
+        version="1",
+        summary="Contributions to open AI networks: recorded, audited, paid, and turned into reputation.",
+        lifespan=lifespan,
+        responses={422: {"model": Problem, "description": "The request is not valid."}},
+    )
+    app.state.services = services
+    app.add_middleware(RequestFrame, metrics=services.metrics, body_limit=settings.body_limit)
+    install_handlers(app)
+    for router in _ROUTERS:
+        app.include_router(router)
+    return app
+
+
+def _services(
+    settings: Settings, chain: ChainSide, recorder_account: BaseAccount, clock: Callable[[], float]
+) -> Services:
+    database = Database(settings.database_url.get_secret_value())
+    database.create_tables()
+    store = EvidenceStore(settings.evidence_directory, settings.evidence_limit)
+    domain = Domain(chain.deployment.chain_id, chain.deployment.addresses["AuditCourt"])
+    closer = BatchCloser(domain, store)
+    jobs_book = JobBook(chain.jobs, clock)
+    epoch_reader = EpochReader(database)
+    return Services(
+        settings=settings,
+        chain_id=chain.deployment.chain_id,
+        contracts=chain.deployment.addresses,
+        database=database,
+        evidence=store,
+        jobs=jobs_book,
+        accounts=chain.accounts,
+        contributions=ContributionService(
+            database=database,
+            jobs=jobs_book,
+            closer=closer,
+            signatures=chain.signatures,
+            domain=domain,
+            recorder=recorder_account,
+            batch_leaves=settings.batch_leaves,
+            signature_margin=settings.signature_margin,
+            clock=clock,
+        ),
+        epochs=epoch_reader,
+        workers=_workers(
+            settings=settings,
+            chain=chain,
+            database=database,
+            closer=closer,
+            epoch_reader=epoch_reader,
+            store=store,
+            clock=clock,
+        ),
+        metrics=Metrics(),
+        head=chain.source.head,
+    )
+
+
+def _workers(
+    *,
+    settings: Settings,
+    chain: ChainSide,
+    database: Database,
+    closer: BatchCloser,
+    epoch_reader: EpochReader,
+    store: EvidenceStore,
+    clock: Callable[[], float],
+) -> Workers:
+    workers = Workers(settings.poll_interval)
+
+    def now() -> float:
+        return max(clock(), chain.source.head().time)
+
+    indexer = Indexer(
+        database,
+        chain.source,
+        first_block=chain.deployment.block,
+        confirmations=settings.confirmations,
+        log_range=settings.log_range,
+        on_recorded=note_recorded,
+        on_rollback=note_rollback,
+    )
+    workers.add("indexer", indexer.catch_up)
+    workers.add("recorder", Recorder(database, chain.court, closer, settings.batch_age, clock).step)
+    if settings.keep_audits:
+        workers.add("keeper", Keeper(database, chain.court, chain.source.head, clock).step)
+    if settings.propose_epochs and chain.network is not None and chain.sender is not None:
+        workers.add("epochs", EpochProposer(chain.network, chain.sender, epoch_reader, store, now).step)
+    return workers

@@ -1,0 +1,111 @@
+"""Brings contributions to the chain: closes batches that are due and records them.
+
+Nothing is remembered outside the database and the chain. A batch's id is known before it is sent; what the chain holds
+already is not sent again, and what a reorganisation took away is. So the recorder may be stopped at any instruction.
+"""
+
+from collections.abc import Callable
+
+import structlog
+from sqlmodel import Session
+
+from backend.batches import repository
+from backend.batches.closing import BatchCloser
+from backend.batches.court import Court
+from backend.batches.models import OutgoingBatch
+from backend.contributions import repository as contributions
+from backend.database import Database
+from chain.errors import TransactionRevertedError
+from chain.merkle import merkle_root
+
+_log = structlog.get_logger()
+_AT_ONCE = 16  # batches in one transaction, well under the block's gas; the court takes 32
+_PER_STEP = 256
+
+# Refusals that pass when somebody pays or unpauses: the batch is tried again until its signature has expired.
+_CURABLE = frozenset({"StakeVaultInsufficientStake", "JobEscrowInsufficientFunds", "EnforcedPause"})
+
+
+class Recorder:
+    """One per database."""
+
+    def __init__(
+        self, database: Database, court: Court, closer: BatchCloser, batch_age: float, clock: Callable[[], float]
+    ) -> None:
+        self._database = database
+        self._court = court
+        self._closer = closer
+        self._batch_age = batch_age
+        self._clock = clock
+
+    def step(self) -> None:
+        """Close what is old enough and record what is closed."""
+        while self._close_due():
+            pass
+        self._record_closed()
+
+    def _close_due(self) -> bool:
+        """Close one page of batches. Returns whether there may be more."""
+        now = self._clock()
+        with self._database.write() as session:
+            due = contributions.due(session, now - self._batch_age, _PER_STEP)
+            for open_batch in due:
+                self._closer.close(session, open_batch, now)
+        return len(due) == _PER_STEP
+
+    def _record_closed(self) -> None:
+        with self._database.read() as session:
+            waiting = repository.unrecorded(session, _PER_STEP)
+        missing = [batch for batch in waiting if self._court.phase(batch.id) == "none"]
+        for start in range(0, len(missing), _AT_ONCE):
+            self._record(missing[start : start + _AT_ONCE])
+
+    def _record(self, batches: list[OutgoingBatch]) -> None:
+        """All in one transaction, or, where one of them is refused, each by itself."""
+        try:
+            self._court.record([batch.batch for batch in batches], [batch.signature for batch in batches])
+        except TransactionRevertedError as refusal:
+            if len(batches) > 1:
+                for batch in batches:
+                    self._record([batch])
+                return
+            self._judge(batches[0], refusal)
+
+    def _judge(self, batch: OutgoingBatch, refusal: TransactionRevertedError) -> None:
+        if refusal.name == "AuditCourtAlreadyRecorded" or self._court.phase(batch.id) != "none":
+            return
+        ahead = refusal.name == "AuditCourtUnexpectedFirst" and batch.first > refusal.arguments["expected"]
+        if (refusal.name in _CURABLE or ahead) and self._clock() <= batch.deadline:
+            _log.warning("batch waits", batch=batch.id.hex(), reason=str(refusal))
+            return
+        _log.warning("batch refused", batch=batch.id.hex(), reason=str(refusal))
+        with self._database.write() as session:
+            for row in [batch, *repository.later(session, batch)]:  # what follows cannot be recorded without it
+                self._refuse(session, row.id, str(refusal))
+            contributions.drop_signature(session, batch.job_id, batch.contributor)
+
+    def _refuse(self, session: Session, batch_id: bytes, reason: str) -> None:
+        row = repository.outgoing(session, batch_id)
+        if row is not None and row.recorded_block is None:
+            row.refusal = reason
+            contributions.release(session, batch_id)
+
+
+def note_recorded(session: Session, batch_ids: list[bytes]) -> None:
+    """What the indexer tells when it finds batches on the chain, ours or recorded by their contributors themselves."""
+    for batch_id in batch_ids:
+        batch = repository.recorded(session, batch_id)
+        if batch is None:
+            continue
+        rows = contributions.leaves_from(session, batch.job_id, batch.contributor, batch.first)[: batch.count]
+        same = len(rows) == batch.count and merkle_root([row.id for row in rows]) == batch.leaves_root
+        if not repository.mark_recorded(session, batch):
+            contributions.drop_signature(session, batch.job_id, batch.contributor)
+        if same:
+            contributions.assign(session, batch_id, [row.id for row in rows])
+
+
+def note_rollback(session: Session, block: int) -> None:
+    """What the indexer tells when all blocks above `block` are gone."""
+    repository.unmark_recorded_above(session, block)
+    contributions.release_vanished(session)

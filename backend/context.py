@@ -1,0 +1,45 @@
+"""What the endpoints work with: built once per application and handed to each request."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from eth_typing import ChecksumAddress
+from fastapi import Depends, Request
+
+from backend.accounts.service import AccountReader
+from backend.contributions.service import ContributionService
+from backend.database import Database
+from backend.epochs.service import EpochReader
+from backend.evidence.store import EvidenceStore
+from backend.indexer.source import Head
+from backend.jobs.service import JobBook
+from backend.operation.metrics import Metrics
+from backend.settings import Settings
+from backend.workers import Workers
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that an endpoint may use."""
+
+    settings: Settings
+    chain_id: int
+    contracts: dict[str, ChecksumAddress]
+    database: Database
+    evidence: EvidenceStore
+    jobs: JobBook
+    accounts: AccountReader
+    contributions: ContributionService
+    epochs: EpochReader
+    workers: Workers
+    metrics: Metrics
+    head: Callable[[], Head]
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+Context = Annotated[Services, Depends(_services)]

@@ -1,0 +1,84 @@
+"""All SQL over contributions and open batches."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, update
+from sqlmodel import Session, col, select
+
+from backend.batches.models import OutgoingBatch
+from backend.contributions.models import Contribution, OpenBatch
+from backend.indexer.models import RecordedBatch
+
+
+def find(session: Session, contribution_id: bytes) -> Contribution | None:
+    """One contribution."""
+    return session.get(Contribution, contribution_id)
+
+
+def open_batch(session: Session, job_id: int, contributor: str) -> OpenBatch | None:
+    """The contributor's latest signature for a job."""
+    return session.get(OpenBatch, (job_id, contributor))
+
+
+def next_first(session: Session, job_id: int, contributor: str) -> int:
+    """Number of the first leaf that neither the chain nor a closed batch holds."""
+    ends = [
+        session.exec(
+            select(func.max(table.first + table.count)).where(
+                table.job_id == job_id, table.contributor == contributor, *only
+            )
+        ).one()
+        for table, only in ((OutgoingBatch, [col(OutgoingBatch.refusal).is_(None)]), (RecordedBatch, []))
+    ]
+    return max(end or 0 for end in ends)
+
+
+def leaves_from(session: Session, job_id: int, contributor: str, first: int) -> list[Contribution]:
+    """The contributor's leaves numbered `first` and up, in order."""
+    query = (
+        select(Contribution)
+        .where(
+            Contribution.job_id == job_id, Contribution.contributor == contributor, col(Contribution.sequence) >= first
+        )
+        .order_by(col(Contribution.sequence))
+    )
+    return list(session.exec(query).all())
+
+
+def due(session: Session, opened_before: float, limit: int) -> list[OpenBatch]:
+    """The oldest open batches whose first leaf came at `opened_before` or earlier."""
+    query = (
+        select(OpenBatch)
+        .where(OpenBatch.opened_at <= opened_before)
+        .order_by(col(OpenBatch.opened_at), col(OpenBatch.job_id), col(OpenBatch.contributor))
+        .limit(limit)
+    )
+    return list(session.exec(query).all())
+
+
+def assign(session: Session, batch_id: bytes, contribution_ids: Sequence[bytes]) -> None:
+    """Put contributions into a batch."""
+    session.exec(update(Contribution).where(col(Contribution.id).in_(contribution_ids)).values(batch_id=batch_id))
+
+
+def release(session: Session, batch_id: bytes) -> None:
+    """Make a batch's contributions open again."""
+    session.exec(update(Contribution).where(col(Contribution.batch_id) == batch_id).values(batch_id=None))
+
+
+def drop_signature(session: Session, job_id: int, contributor: str) -> None:
+    """Forget a signature that no longer covers what is open; the leaves stay and wait for a new one."""
+    row = session.get(OpenBatch, (job_id, contributor))
+    if row is not None:
+        session.delete(row)
+        session.flush()
+
+
+def release_vanished(session: Session) -> None:
+    """Make those contributions open again whose batch was recorded by others and is no longer on the chain."""
+    held = select(OutgoingBatch.id).union_all(select(RecordedBatch.id))
+    session.exec(
+        update(Contribution)
+        .where(col(Contribution.batch_id).is_not(None), col(Contribution.batch_id).not_in(held))
+        .values(batch_id=None)
+    )

@@ -1,0 +1,92 @@
+"""The database: SQLite in write-ahead mode by default, PostgreSQL by URL, one way of using either.
+
+A transaction is opened by the service that needs it and never by an endpoint. `write` transactions on SQLite take the
+write lock at their start, so that two of them can neither deadlock nor fail half-way.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, LargeBinary, String, create_engine, event
+from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import Session, SQLModel
+
+from backend.settings import InvalidSettingError
+
+_BUSY_TIMEOUT = 30.0
+Hash = LargeBinary(32)
+
+
+class Wei(TypeDecorator[int]):
+    """An amount of tokens, up to 256 bits, which no integer column of SQLite holds."""
+
+    impl = String(78)
+    cache_ok = True
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        """Decimal digits."""
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> int | None:
+        """The number again."""
+        return None if value is None else int(value)
+
+
+class Database:
+    """Transactions over one engine."""
+
+    def __init__(self, url: str) -> None:
+        try:
+            parsed = make_url(url)
+            if parsed.drivername in ("postgres", "postgresql"):
+                parsed = parsed.set(drivername="postgresql+psycopg")
+            self.is_sqlite = parsed.get_backend_name() == "sqlite"
+            if self.is_sqlite and parsed.database:
+                Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+            arguments: dict[str, Any] = {"timeout": _BUSY_TIMEOUT, "check_same_thread": False} if self.is_sqlite else {}
+            self.engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=not self.is_sqlite)
+        except (ArgumentError, ModuleNotFoundError):
+            raise InvalidSettingError(
+                "MERIT_DATABASE_URL is not a database's URL; give sqlite:///FILE or postgresql://USER@HOST/NAME."
+            ) from None
+        if self.is_sqlite:
+            _use_write_ahead_log(self.engine)
+        self._writer = self.engine.execution_options(takes_write_lock=True)
+
+    def create_tables(self) -> None:
+        """Make the tables that are missing."""
+        SQLModel.metadata.create_all(self.engine)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A consistent view; nothing is written."""
+        with Session(self.engine) as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction: committed at the end of the block, undone if it raises."""
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self.engine.dispose()
+
+
+def _use_write_ahead_log(engine: Engine) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun below, not by the driver
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        mode = "IMMEDIATE" if connection.get_execution_options().get("takes_write_lock") else "DEFERRED"
+        connection.exec_driver_sql(f"BEGIN {mode}")

@@ -1,0 +1,97 @@
+"""Closes epochs, proposes their scores with a bond, makes proposals final and checks scores in."""
+
+from collections.abc import Callable
+from dataclasses import astuple
+
+import structlog
+
+from backend.chain_calls import read
+from backend.epochs.service import EpochReader, EpochScores
+from backend.evidence.store import EvidenceStore
+from chain.errors import MeritError
+from chain.network import Network
+from chain.sender import TransactionSender
+
+_log = structlog.get_logger()
+_NONE, _LIVE, _FINAL, _VOID = range(4)
+_CHECK_INS_PER_STEP = 32
+
+
+class ProposalMismatchError(MeritError):
+    """The index and the contracts do not agree on the graph."""
+
+
+class EpochProposer:
+    """Any number may run: the contracts take one proposal for an epoch."""
+
+    def __init__(
+        self,
+        network: Network,
+        sender: TransactionSender,
+        epochs: EpochReader,
+        store: EvidenceStore,
+        now: Callable[[], float],
+    ) -> None:
+        self._network = network
+        self._sender = sender
+        self._epochs = epochs
+        self._store = store
+        self._now = now
+
+    def step(self) -> None:
+        """Make every call that is due."""
+        graph, oracle = self._network.graph.functions, self._network.oracle.functions
+        closed, closed_at, nodes = read(graph.boundary())
+        now = self._now()
+        if closed and not self._epochs.has_closed(closed):
+            return  # the index is behind; the edges of the epoch are not all here yet
+        if closed and nodes:
+            proposal = read(oracle.proposalOf(closed))
+            status, finalizable_at = proposal[4], proposal[2]
+            if status == _LIVE and now >= finalizable_at:
+                self._sender.send(oracle.finalize(closed))
+                _log.info("epoch final", epoch=closed)
+            elif status in (_NONE, _VOID) and now <= closed_at + read(oracle.proposalWindow()):
+                self._propose(closed, nodes)
+            elif status == _FINAL:
+                self._check_in(closed)
+        is_over = now >= closed_at + read(graph.epochLength())
+        if is_over and self._epochs.has_feedback_since(closed) and read(oracle.isSettled(closed)):
+            self._sender.send(graph.closeEpoch())
+            _log.info("epoch closed", epoch=closed + 1)
+
+    def _propose(self, epoch: int, nodes: int) -> None:
+        scores = self._epochs.scores(epoch)
+        if len(scores.rows) != nodes:
+            raise ProposalMismatchError(
+                f"The index has {len(scores.rows)} accounts for epoch {epoch} and the contracts {nodes}; "
+                "rebuild the index from an empty database."
+            )
+        rows = self._store.put(scores.document)
+        oracle = self._network.oracle
+        self._approve_bond()
+        self._sender.send(
+            oracle.functions.propose(epoch, scores.root, nodes, read(oracle.functions.paramsHash()), rows.digest)
+        )
+        _log.info("epoch proposed", epoch=epoch, rows=nodes)
+
+    def _approve_bond(self) -> None:
+        oracle, token = self._network.oracle, self._network.token
+        bond = read(oracle.functions.bond())
+        if read(token.functions.allowance(self._sender.address, oracle.address)) < bond:
+            self._sender.send(token.functions.approve(oracle.address, bond))
+
+    def _check_in(self, epoch: int) -> None:
+        """Write scores that other contracts should see: those that differ from what they see now."""
+        scores = self._epochs.scores(epoch)
+        if scores.root != bytes(read(self._network.oracle.functions.proposalOf(epoch))[0]):
+            return  # somebody else's rows became final; their proofs are in the evidence that their proposal names
+        for account in self._stale(scores)[:_CHECK_INS_PER_STEP]:
+            found = scores.row_of(account)
+            if found is not None:
+                row, proof = found
+                self._sender.send(self._network.oracle.functions.checkIn(epoch, astuple(row), proof))
+
+    def _stale(self, scores: EpochScores) -> list[str]:
+        seen = self._epochs.checked_in()
+        return [row.account for row in scores.rows if row.score != seen.get(row.account, 0)]

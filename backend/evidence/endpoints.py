@@ -1,0 +1,62 @@
+"""Evidence in and out, by content."""
+
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import FileResponse
+
+from backend.context import Context
+from backend.evidence.content_id import ContentId, InvalidContentIdError
+from backend.fields import Document, Hash
+from backend.problems import ProblemError, not_found, problems
+
+router = APIRouter(prefix="/v1/evidence", tags=["evidence"])
+_DIGEST = re.compile("[0-9a-f]{64}")
+_BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+class Evidence(Document):
+    """What a piece of evidence is called: by IPFS, and by the contracts."""
+
+    cid: str
+    digest: Hash
+    size: int
+
+
+@router.post("", status_code=201, responses=problems(413), openapi_extra={"requestBody": _BINARY | {"required": True}})
+async def upload(request: Request, context: Context) -> Evidence:
+    """Store the body as it is. The same bytes again change nothing."""
+    stored = await context.evidence.put_stream(request.stream())
+    return Evidence(cid=str(stored.content_id), digest=stored.digest, size=stored.size)
+
+
+@router.get("/{cid}", response_class=FileResponse, responses={200: _BINARY, **problems(400, 404)})
+def download(
+    cid: Annotated[str, Path(description="CIDv1, or the SHA-256 digest in hexadecimal", max_length=80)],
+    context: Context,
+) -> FileResponse:
+    """The bytes; ranges may be asked for."""
+    digest = _digest(cid, context)
+    path = context.evidence.path(digest) if digest else None
+    if path is None:
+        raise not_found("This evidence")
+    return FileResponse(
+        path,
+        media_type="application/octet-stream",
+        headers={
+            "ETag": f'"{cid}"',
+            "Cache-Control": "public, max-age=31536000, immutable",
+            "Content-Disposition": "attachment",
+            "X-Content-Type-Options": "nosniff",
+        },
+    )
+
+
+def _digest(cid: str, context: Context) -> bytes | None:
+    if _DIGEST.fullmatch(cid):
+        return bytes.fromhex(cid)
+    try:
+        return context.evidence.digest_of(ContentId.parse(cid))
+    except InvalidContentIdError as error:
+        raise ProblemError(400, "invalid-content-id", str(error)) from error

@@ -1,0 +1,130 @@
+"""What the chain says about jobs and about those who work on them, asked at most every few seconds."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any, Protocol
+
+from eth_typing import ChecksumAddress
+
+from backend.chain_calls import read
+from backend.problems import ProblemError, not_found
+from chain.artifacts import load_artifact
+from chain.contribution import Batch
+from chain.errors import TransactionRevertedError
+from chain.network import Network
+
+_FRESH_FOR = 2.0
+_CACHED = 4096
+
+
+@dataclass(frozen=True)
+class JobState:
+    """A job as `JobEscrow.jobOf` gives it; `terms` by the names of its struct's members."""
+
+    owner: ChecksumAddress
+    terms: dict[str, Any]
+    free: int
+    reserved: int
+    closed: bool
+
+
+class JobSource(Protocol):
+    """Where jobs and stakes are looked up."""
+
+    def job(self, job_id: int) -> JobState | None:
+        """The job; None where there is none."""
+
+    def free_stake(self, account: ChecksumAddress) -> int:
+        """Stake that no lock holds."""
+
+
+class NetworkJobs:
+    """`JobSource` on a network."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        abi: list[Any] = load_artifact("JobEscrow").abi
+        (function,) = [entry for entry in abi if entry.get("name") == "jobOf"]
+        self._term_names = [term["name"] for term in function["outputs"][0]["components"][0]["components"]]
+
+    def job(self, job_id: int) -> JobState | None:
+        """The job; None where there is none."""
+        try:
+            terms, free, reserved, owner, closed = read(self._network.escrow.functions.jobOf(job_id))
+        except TransactionRevertedError as error:
+            if error.name == "JobEscrowUnknownJob":
+                return None
+            raise
+        if int(owner, 16) == 0:
+            return None
+        return JobState(owner, dict(zip(self._term_names, terms, strict=True)), free, reserved, closed)
+
+    def free_stake(self, account: ChecksumAddress) -> int:
+        """Stake that no lock holds."""
+        active, locked, *_ = read(self._network.vault.functions.stakeOf(account))
+        free: int = active - locked
+        return free
+
+
+class JobBook:
+    """Jobs and stakes, remembered for two seconds: a stream of submissions does not become a stream of chain calls."""
+
+    def __init__(self, source: JobSource, clock: Callable[[], float]) -> None:
+        self._source = source
+        self._clock = clock
+        self._lock = Lock()
+        self._remembered: dict[object, tuple[float, Any]] = {}
+
+    def job(self, job_id: int) -> JobState:
+        """The job. Raises a 404 problem where there is none."""
+        job: JobState | None = self._recall(job_id, lambda: self._source.job(job_id), lambda found: found is not None)
+        if job is None:
+            raise not_found(f"Job {job_id}")
+        return job
+
+    def check_can_record(self, batch: Batch) -> None:
+        """Raise the problem for which the chain would refuse `batch`, as far as it can be known beforehand."""
+        self.job(batch.job_id)
+        job: JobState = self._recall(
+            batch.job_id,
+            lambda: self._source.job(batch.job_id),
+            lambda found: found.free >= batch.units * found.terms["price"] + found.terms["auditFee"],
+        )
+        if job.closed or job.terms["expiry"] <= self._clock():
+            raise ProblemError(409, "job-closed", f"Job {batch.job_id} takes no more work; choose another.")
+        if job.owner == batch.contributor:
+            raise ProblemError(403, "own-job", "Nobody can work on a job of its own; use another account.")
+        cost = batch.units * job.terms["price"] + job.terms["auditFee"]
+        if job.free < cost:
+            raise ProblemError(
+                409,
+                "job-out-of-funds",
+                f"Job {batch.job_id} has {job.free} left and the batch costs {cost}; wait until its owner tops it up.",
+            )
+        needed = batch.units * job.terms["slashPerUnit"]
+        stake: int = self._recall(
+            batch.contributor, lambda: self._source.free_stake(batch.contributor), lambda found: found >= needed
+        )
+        if stake < needed:
+            raise ProblemError(
+                403,
+                "insufficient-stake",
+                f"{batch.contributor} has {stake} of free stake and the batch locks {needed}; deposit more.",
+                available=str(stake),
+                needed=str(needed),
+            )
+
+    def _recall(self, key: object, look_up: Callable[[], Any], suffices: Callable[[Any], bool]) -> Any:
+        """What was remembered, if it is fresh and suffices: what would refuse a person is looked up again."""
+        now = self._clock()
+        with self._lock:
+            found = self._remembered.get(key)
+        if found is not None and now - found[0] < _FRESH_FOR and suffices(found[1]):
+            return found[1]
+        value = look_up()
+        with self._lock:
+            if len(self._remembered) >= _CACHED:
+                self._remembered.clear()
+            self._remembered[key] = (now, value)
+        return value

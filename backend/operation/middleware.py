@@ -1,0 +1,70 @@
+"""What happens around every request: an id for the log, a limit on the body, a count and a time."""
+
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from backend.operation.metrics import Metrics
+from backend.problems import ProblemError, problem_response
+
+_log = structlog.get_logger()
+_UNLIMITED = "/v1/evidence"  # which has a limit of its own, kept while it streams
+
+
+class RequestFrame:
+    """Outermost layer of the application."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, body_limit: int) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._body_limit = body_limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = uuid4().hex
+        status = 500
+        started = time.perf_counter()
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, self._limited(scope, receive), send_framed)
+            except ProblemError as problem:  # raised by the limit, beyond the reach of the application's handlers
+                response = problem_response(problem.status, problem.kind, str(problem), **problem.members)
+                await response(scope, receive, send_framed)
+            finally:
+                seconds = time.perf_counter() - started
+                route = getattr(scope.get("route"), "path", "unknown")
+                self._metrics.requests.labels(scope["method"], route, status).inc()
+                self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
+                _log.debug(
+                    "request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 4)
+                )
+
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        if scope["path"] == _UNLIMITED:
+            return receive
+        limit, received = self._body_limit, 0
+
+        async def receive_limited() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > limit:
+                raise ProblemError(
+                    413, "body-too-large", f"A request body may have {limit} bytes at most; send less.", limit=limit
+                )
+            return message
+
+        return receive_limited

@@ -103,6 +103,12 @@ class Court:
             )
         return self._terms[job_id]
 
+    def next_leaf(self, job_id: int) -> int:
+        """The number that this account's next batch for a job must start with."""
+        with _reading():
+            number: int = self._network.court.functions.nextLeaf(job_id, self.address).call()
+        return number
+
     def credit(self) -> int:
         """Tokens that the escrow holds for this account."""
         with _reading():

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import structlog
 from web3.types import TxReceipt
 
-from chain.contribution import Leaf, canonical_json, content_digest
+from chain.contribution import MAX_BATCH_LEAVES, Leaf, canonical_json, content_digest
 from chain.errors import MeritError
 from chain.typed_data import Domain, signer_of
 from verifier.node.audit import Audit, Phase, fold
@@ -18,6 +18,7 @@ from verifier.node.history import REORGANISATION_DEPTH, History
 from verifier.node.openings import openings_block, sampled_keys
 from verifier.node.served_work import ServedWork, request_digest
 from verifier.provider.ledger import Ledger
+from verifier.provider.recorder import Recorder
 from verifier.provider.requester import Order
 from verifier.workloads.audit import disclose
 from verifier.workloads.workload import Run, Workload
@@ -28,16 +29,6 @@ class Server(Protocol):
 
     def serve(self, request: Any) -> Run[Any]:
         """The output it sends and the trace it commits to."""
-
-
-class Recorder(Protocol):
-    """Where evidence is published and leaves are handed in."""
-
-    def publish(self, block: bytes) -> None:
-        """Store an evidence block where verifiers look for it."""
-
-    def submit(self, leaves: Sequence[Leaf]) -> None:
-        """Hand in leaves that follow those handed in before."""
 
 
 class UnorderedWorkError(MeritError):
@@ -75,32 +66,49 @@ class ProviderAgent:
         for batch_id in history.batches():
             self._fold(batch_id)
 
-    def serve(self, order: Order[Any]) -> Any:
-        """Do the ordered work, keep its trace, hand it in; returns the output.
+    def next_number(self, job_id: int) -> int:
+        """The number that the next order of a job must have."""
+        return max(self._ledger.next_number(job_id), self._recorder.next_number(job_id))
 
-        Raises `UnorderedWorkError` before any work is done if the job's requester did not sign the order, and
-        `LedgerError` where its number is taken.
+    def serve(self, job_id: int, orders: Sequence[Order[Any]]) -> list[Any]:
+        """Do the ordered work, keep it with its traces, and hand it in together; returns the outputs.
+
+        Raises `UnorderedWorkError` before any work is done if the job's requester did not sign each order, and
+        `LedgerError` where a number is taken.
         """
+        for order in orders:
+            self._check_order(job_id, order)
+        outputs = [self._serve(job_id, order) for order in orders]
+        self.hand_in(job_id)
+        return outputs
+
+    def hand_in(self, job_id: int) -> None:
+        """Submit what the ledger holds and the recorder has not: also what an earlier submission failed on."""
+        first = self._recorder.next_number(job_id)
+        while leaves := self._ledger.leaves(job_id, first, MAX_BATCH_LEAVES):
+            self._recorder.submit(leaves)
+            first += len(leaves)
+
+    def _check_order(self, job_id: int, order: Order[Any]) -> None:
         digest = request_digest(canonical_json(asdict(order.request)))
-        message = self._domain.request(order.job_id, self._court.address, order.sequence, digest)
-        if signer_of(message, order.signature) != self._court.terms(order.job_id).requester:
+        message = self._domain.request(job_id, self._court.address, order.sequence, digest)
+        if signer_of(message, order.signature) != self._court.terms(job_id).requester:
             raise UnorderedWorkError(
-                f"Number {order.sequence} was not ordered by the requester of job {order.job_id}; it would not be paid."
+                f"Number {order.sequence} was not ordered by the requester of job {job_id}; it would not be paid."
             )
+
+    def _serve(self, job_id: int, order: Order[Any]) -> Any:
         run = self._server.serve(order.request)
-        work = self._workload.write_evidence(order.request, run.output)
-        block = ServedWork(work, order.signature).to_block()
+        block = ServedWork(self._workload.write_evidence(order.request, run.output), order.signature).to_block()
         leaf = Leaf(
-            job_id=order.job_id,
+            job_id=job_id,
             contributor=self._court.address,
             sequence=order.sequence,
             units=run.trace.shape.rows,
             trace_root=run.trace.root,
             evidence=content_digest(block),
         )
-        self._ledger.append(leaf, run.trace)
-        self._recorder.publish(block)
-        self._recorder.submit([leaf])
+        self._ledger.append(leaf, block, run.trace)
         return run.output
 
     def run(self, stop: StopEvent, pause: float = 1.0) -> None:
@@ -145,7 +153,7 @@ class ProviderAgent:
         if audit.round is None:
             raise ValueError("there is nothing to disclose before the draw")
         batch = audit.batch
-        leaves = self._ledger.leaves(batch.job_id, batch.first)
+        leaves = [leaf for leaf, _ in self._ledger.leaves(batch.job_id, batch.first, batch.count)]
         lattice = self._workload.profile.lattice
         samples = sampled_keys(audit.round, batch.count, self._court.terms(batch.job_id).samples)
         disclosures = [disclose(self._ledger.trace(leaves[position]), key, lattice) for position, key in samples]
@@ -156,7 +164,7 @@ class ProviderAgent:
 
     def _let_go(self, audit: Audit) -> None:
         batch = audit.batch
-        for leaf in self._ledger.leaves(batch.job_id, batch.first)[: batch.count]:
+        for leaf, _ in self._ledger.leaves(batch.job_id, batch.first, batch.count):
             self._ledger.drop_trace(leaf)
         del self._audits[audit.batch_id]
         self._history.forget(audit.batch_id)

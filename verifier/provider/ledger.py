@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from eth_typing import ChecksumAddress
 
-from chain.contribution import Leaf
+from chain.contribution import Leaf, content_digest
 from chain.errors import MeritError
 from verifier.fingerprint.trace import Trace
 
@@ -16,7 +16,7 @@ CREATE TABLE IF NOT EXISTS leaf (
     sequence INTEGER NOT NULL,
     units INTEGER NOT NULL,
     trace_root BLOB NOT NULL,
-    evidence BLOB NOT NULL,
+    block BLOB NOT NULL,
     chunk_rows INTEGER NOT NULL,
     PRIMARY KEY (job_id, sequence)
 ) WITHOUT ROWID;
@@ -41,8 +41,8 @@ class Ledger:
         """Close the files."""
         self._connection.close()
 
-    def append(self, leaf: Leaf, trace: Trace) -> None:
-        """Keep a leaf and its trace. Raises `LedgerError` where another leaf has its number."""
+    def append(self, leaf: Leaf, block: bytes, trace: Trace) -> None:
+        """Keep a leaf, its evidence block and its trace. Raises `LedgerError` where another leaf has its number."""
         path = self._path(trace.root)
         partial = path.with_suffix(".partial")
         with partial.open("wb") as file:
@@ -51,21 +51,29 @@ class Ledger:
         try:
             self._connection.execute(
                 "INSERT INTO leaf VALUES (?, ?, ?, ?, ?, ?)",
-                (leaf.job_id, leaf.sequence, leaf.units, leaf.trace_root, leaf.evidence, trace.chunk_rows),
+                (leaf.job_id, leaf.sequence, leaf.units, leaf.trace_root, block, trace.chunk_rows),
             )
         except sqlite3.IntegrityError as error:
             raise LedgerError(
                 f"Number {leaf.sequence} of job {leaf.job_id} was served before; take the next."
             ) from error
 
-    def leaves(self, job_id: int, first: int) -> list[Leaf]:
-        """The leaves of a job numbered `first` and up, in order."""
+    def leaves(self, job_id: int, first: int, limit: int) -> list[tuple[Leaf, bytes]]:
+        """At most `limit` leaves of a job, numbered `first` and up, in order, each with its evidence block."""
         rows = self._connection.execute(
-            "SELECT job_id, sequence, units, trace_root, evidence FROM leaf WHERE job_id = ? AND sequence >= ?"
-            " ORDER BY sequence",
-            (job_id, first),
+            "SELECT sequence, units, trace_root, block FROM leaf WHERE job_id = ? AND sequence >= ?"
+            " ORDER BY sequence LIMIT ?",
+            (job_id, first, limit),
         )
-        return [Leaf(row[0], self._contributor, *row[1:]) for row in rows]
+        return [
+            (Leaf(job_id, self._contributor, sequence, units, trace_root, content_digest(block)), block)
+            for sequence, units, trace_root, block in rows
+        ]
+
+    def next_number(self, job_id: int) -> int:
+        """The number after the last leaf of a job; 0 if there is none."""
+        last = self._connection.execute("SELECT max(sequence) FROM leaf WHERE job_id = ?", (job_id,)).fetchone()[0]
+        return 0 if last is None else last + 1
 
     def trace(self, leaf: Leaf) -> Trace:
         """The trace that a leaf commits to. Raises `LedgerError` where it was lost."""

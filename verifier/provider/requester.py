@@ -17,7 +17,6 @@ Request = TypeVar("Request")
 class Order(Generic[Request]):
     """A workload's request, ordered as number `sequence` of what one contributor serves for one job."""
 
-    job_id: int
     sequence: int
     request: Request
     signature: bytes
@@ -29,4 +28,4 @@ def place_order(
     """Sign `request`, a dataclass with the fields of the workload's request, for one contributor and number."""
     digest = request_digest(canonical_json(asdict(request)))
     signature = sign(requester, domain.request(job_id, contributor, sequence, digest))
-    return Order(job_id, sequence, request, signature)
+    return Order(sequence, request, signature)

@@ -33,8 +33,8 @@ from verifier.node.node import Examiner, VerifierNode
 from verifier.node.specification import Specification
 from verifier.node.workbench import LocalWorkbench
 from verifier.provider.agent import ProviderAgent
-from verifier.provider.direct import DirectRecorder
 from verifier.provider.ledger import Ledger
+from verifier.provider.recorder import DirectRecorder
 from verifier.provider.requester import Order, place_order
 from verifier.workloads.workload import Rerun, Run
 

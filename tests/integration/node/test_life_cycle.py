@@ -44,7 +44,7 @@ def _credit(world: Any, account: Any) -> int:
 
 def test_audit__everybody_honest__contributor_and_verifiers_are_paid(world: Any) -> None:
     provider = world.provider()
-    provider.serve(world.order(0))
+    provider.serve(world.job_id, [world.order(0)])
     outcome, faults = _settle(world, provider, *map(world.node, world.verifiers))
     assert (outcome, faults) == (BatchOutcome.PASS, {})
     provider.look()
@@ -56,7 +56,7 @@ def test_audit__everybody_honest__contributor_and_verifiers_are_paid(world: Any)
 
 def test_audit__trace_of_another_model__contributor_is_slashed(world: Any) -> None:
     provider = world.provider(cheap=True)
-    provider.serve(world.order(0))
+    provider.serve(world.job_id, [world.order(0)])
     outcome, faults = _settle(world, provider, *map(world.node, world.verifiers))
     assert (outcome, faults) == (BatchOutcome.FRAUD, {})
     assert _stake(world, world.contributor) == (1_000 - 20) * TOKEN
@@ -64,14 +64,14 @@ def test_audit__trace_of_another_model__contributor_is_slashed(world: Any) -> No
 
 
 def test_audit__contributor_never_discloses__it_is_slashed(world: Any) -> None:
-    world.provider().serve(world.order(0))
+    world.provider().serve(world.job_id, [world.order(0)])
     outcome, faults = _settle(world, *map(world.node, world.verifiers))
     assert (outcome, faults) == (BatchOutcome.FRAUD, {})
 
 
 def test_audit__evidence_vanishes__nobody_is_paid_or_slashed(world: Any) -> None:
     provider = world.provider()
-    provider.serve(world.order(0))
+    provider.serve(world.job_id, [world.order(0)])
     world.evidence.blocks = {
         digest: block for digest, block in world.evidence.blocks.items() if b"request_signature" not in block
     }
@@ -85,7 +85,7 @@ def test_audit__one_verifier_copies_a_commitment__it_cannot_reveal_and_pays_the_
     honest = [world.node(account) for account in world.verifiers[:2]]
     copier = world.node(world.verifiers[2], kind=CopyingVerifier)
     provider = world.provider()
-    provider.serve(world.order(0))
+    provider.serve(world.job_id, [world.order(0)])
     outcome, faults = _settle(world, provider, copier, *honest)
     assert (outcome, faults) == (BatchOutcome.PASS, {world.verifiers[2].address: Fault.WITHHELD})
     assert [_stake(world, account) for account in world.verifiers] == [1_000 * TOKEN, 1_000 * TOKEN, 990 * TOKEN]
@@ -95,7 +95,7 @@ def test_audit__one_verifier_guesses__it_is_outside_the_cluster_and_unpaid(world
     honest = [world.node(account) for account in world.verifiers[:2]]
     guesser = world.node(world.verifiers[2], examiner=GuessingExaminer())
     provider = world.provider()
-    provider.serve(world.order(0))
+    provider.serve(world.job_id, [world.order(0)])
     outcome, faults = _settle(world, provider, guesser, *honest)
     assert (outcome, faults) == (BatchOutcome.PASS, {world.verifiers[2].address: Fault.OUTLIER})
     assert _credit(world, world.verifiers[2]) == 0
@@ -107,7 +107,7 @@ def test_audit__more_units_charged_than_worked__contributor_is_slashed(
 ) -> None:
     provider = world.provider()
     monkeypatch.setattr(agent, "Leaf", lambda **fields: Leaf(**{**fields, "units": 21}))
-    provider.serve(world.order(0))
+    provider.serve(world.job_id, [world.order(0)])
     outcome, _ = _settle(world, provider, *map(world.node, world.verifiers))
     assert outcome is BatchOutcome.FRAUD
 
@@ -115,7 +115,7 @@ def test_audit__more_units_charged_than_worked__contributor_is_slashed(
 def test_audit__work_that_nobody_ordered__contributor_is_slashed(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     provider = world.provider()
     monkeypatch.setattr(agent, "signer_of", lambda *_: world.requester.address)
-    provider.serve(replace(world.order(0), signature=bytes(65)))
+    provider.serve(world.job_id, [replace(world.order(0), signature=bytes(65))])
     outcome, _ = _settle(world, provider, *map(world.node, world.verifiers))
     assert outcome is BatchOutcome.FRAUD
 
@@ -124,5 +124,5 @@ def test_serve__request_that_was_not_ordered__refused_before_any_work(world: Any
     provider = world.provider()
     other = replace(world.order(0), request=world.order(0, seed=8).request)
     with pytest.raises(agent.UnorderedWorkError):
-        provider.serve(other)
+        provider.serve(world.job_id, [other])
     assert len(world.evidence.blocks) == 1

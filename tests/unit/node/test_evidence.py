@@ -12,7 +12,6 @@ from verifier.node.evidence import (
     EvidenceMissingError,
     EvidenceReader,
     EvidenceUnreachableError,
-    content_identifier,
 )
 
 BLOCK = b"what was served"
@@ -42,7 +41,7 @@ def _silent(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("nobody there", request=request)
 
 
-def test_fetch__store_has_it__the_block_by_its_content_identifier() -> None:
+def test_fetch__store_has_it__the_block_by_its_digest() -> None:
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -50,12 +49,7 @@ def test_fetch__store_has_it__the_block_by_its_content_identifier() -> None:
         return httpx.Response(200, stream=httpx.ByteStream(BLOCK))
 
     assert _reader(answer).fetch(DIGEST) == BLOCK
-    assert asked == [f"/v1/evidence/{content_identifier(DIGEST)}"]
-
-
-def test_content_identifier__empty_block__as_ipfs_names_it() -> None:
-    # ipfs add --cid-version 1 --raw-leaves /dev/null
-    assert content_identifier(content_digest(b"")) == "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku"
+    assert asked == [f"/v1/evidence/{DIGEST.hex()}"]
 
 
 def test_fetch__first_store_has_it_not__the_second_is_asked() -> None:

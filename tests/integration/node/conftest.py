@@ -3,8 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 
@@ -24,6 +26,7 @@ from chain.sender import TransactionSender
 from verifier.fingerprint.lattice import LatticeProfile, Whitening
 from verifier.fingerprint.trace import Trace
 from verifier.models.profile import Profile
+from verifier.node.audit import BatchOutcome, Fault
 from verifier.node.court import Court
 from verifier.node.evidence import EvidenceMissingError
 from verifier.node.examiner import WorkloadExaminer
@@ -170,15 +173,13 @@ class World:
         *,
         kind: type[VerifierNode] = VerifierNode,
         examiner: Examiner | None = None,
-        journal: Journal | None = None,
         court: Court | None = None,
     ) -> VerifierNode:
         """A verifier that does at once whatever can be done when it looks."""
-        history = self._kept(History(self.folder / account.address / "history.sqlite", self.network.deployment.block))
         return kind(
             court or self.court(account),
-            history,
-            journal or self.journal(account),
+            self._kept(History(self.folder / account.address / "history.sqlite", self.network.deployment.block)),
+            self.journal(account),
             examiner or self.examiner(),
             InlineExecutor(),
             patience=0,
@@ -219,6 +220,35 @@ class World:
         """Let the chain's time pass."""
         self.web3.provider.make_request(RPCEndpoint("evm_increaseTime"), [seconds])
         self.mine()
+
+    def settle(self, *participants: Any) -> tuple[BatchOutcome, dict[str, Fault]]:
+        """Let everybody look at the chain, with a block and a moment between, until the only batch is settled.
+
+        Returns the outcome and who was penalized for what.
+        """
+        court, start = self.network.court, self.network.deployment.block
+        for _ in range(60):
+            for participant in participants:
+                participant.look()
+            self.wait(10)
+            settled = court.events.Settled().get_logs(from_block=start)
+            if settled:
+                penalized = court.events.VerifierPenalized().get_logs(from_block=start)
+                faults = {log["args"]["verifier"]: Fault(log["args"]["fault"]) for log in penalized}
+                return BatchOutcome(settled[0]["args"]["outcome"]), faults
+        raise AssertionError("the batch was never settled")
+
+    @contextmanager
+    def undone(self) -> Iterator["World"]:
+        """This world with files of its own; what happens to the chain meanwhile is undone."""
+        snapshot = self.web3.provider.make_request(RPCEndpoint("evm_snapshot"), [])["result"]
+        evidence = Store()
+        evidence.blocks.update(self.evidence.blocks)
+        with TemporaryDirectory() as folder:
+            world = replace(self, folder=Path(folder), evidence=evidence, opened=[])
+            yield world
+            world.close()
+        self.web3.provider.make_request(RPCEndpoint("evm_revert"), [snapshot])
 
     def close(self) -> None:
         """Close every file that was opened here."""
@@ -276,13 +306,7 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 @pytest.fixture
-def world(deployed: World, tmp_path: Path) -> Iterator[World]:
-    """The world as it was after the deployment; what a test does to it is undone."""
-    web3 = deployed.web3
-    snapshot = web3.provider.make_request(RPCEndpoint("evm_snapshot"), [])["result"]
-    evidence = Store()
-    evidence.blocks.update(deployed.evidence.blocks)
-    fresh = replace(deployed, folder=tmp_path, evidence=evidence, opened=[])
-    yield fresh
-    fresh.close()
-    web3.provider.make_request(RPCEndpoint("evm_revert"), [snapshot])
+def world(deployed: World) -> Iterator[World]:
+    """The world as it was after the deployment."""
+    with deployed.undone() as world:
+        yield world

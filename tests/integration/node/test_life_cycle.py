@@ -14,24 +14,6 @@ from verifier.provider import agent
 pytestmark = pytest.mark.chain
 
 
-def _settle(world: Any, *participants: Any) -> tuple[BatchOutcome, dict[str, Fault]]:
-    """Let everybody look at the chain, with a block and a moment between, until the batch is settled.
-
-    Returns the outcome and who was penalized for what.
-    """
-    court, start = world.network.court, world.network.deployment.block
-    for _ in range(60):
-        for participant in participants:
-            participant.look()
-        world.wait(5)
-        settled = court.events.Settled().get_logs(from_block=start)
-        if settled:
-            penalized = court.events.VerifierPenalized().get_logs(from_block=start)
-            faults = {log["args"]["verifier"]: Fault(log["args"]["fault"]) for log in penalized}
-            return BatchOutcome(settled[0]["args"]["outcome"]), faults
-    raise AssertionError("the batch was never settled")
-
-
 def _stake(world: Any, account: Any) -> int:
     active: int = world.network.vault.functions.stakeOf(account.address).call()[0]
     return active
@@ -45,7 +27,7 @@ def _credit(world: Any, account: Any) -> int:
 def test_audit__everybody_honest__contributor_and_verifiers_are_paid(world: Any) -> None:
     provider = world.provider()
     provider.serve(world.job_id, [world.order(0)])
-    outcome, faults = _settle(world, provider, *map(world.node, world.verifiers))
+    outcome, faults = world.settle(provider, *map(world.node, world.verifiers))
     assert (outcome, faults) == (BatchOutcome.PASS, {})
     provider.look()
     assert world.network.token.functions.balanceOf(world.contributor.address).call() == 9_002 * TOKEN
@@ -57,7 +39,7 @@ def test_audit__everybody_honest__contributor_and_verifiers_are_paid(world: Any)
 def test_audit__trace_of_another_model__contributor_is_slashed(world: Any) -> None:
     provider = world.provider(cheap=True)
     provider.serve(world.job_id, [world.order(0)])
-    outcome, faults = _settle(world, provider, *map(world.node, world.verifiers))
+    outcome, faults = world.settle(provider, *map(world.node, world.verifiers))
     assert (outcome, faults) == (BatchOutcome.FRAUD, {})
     assert _stake(world, world.contributor) == (1_000 - 20) * TOKEN
     assert _credit(world, world.contributor) == 0
@@ -65,7 +47,7 @@ def test_audit__trace_of_another_model__contributor_is_slashed(world: Any) -> No
 
 def test_audit__contributor_never_discloses__it_is_slashed(world: Any) -> None:
     world.provider().serve(world.job_id, [world.order(0)])
-    outcome, faults = _settle(world, *map(world.node, world.verifiers))
+    outcome, faults = world.settle(*map(world.node, world.verifiers))
     assert (outcome, faults) == (BatchOutcome.FRAUD, {})
 
 
@@ -75,7 +57,7 @@ def test_audit__evidence_vanishes__nobody_is_paid_or_slashed(world: Any) -> None
     world.evidence.blocks = {
         digest: block for digest, block in world.evidence.blocks.items() if b"request_signature" not in block
     }
-    outcome, faults = _settle(world, provider, *map(world.node, world.verifiers))
+    outcome, faults = world.settle(provider, *map(world.node, world.verifiers))
     assert (outcome, faults) == (BatchOutcome.UNAVAILABLE, {})
     assert _stake(world, world.contributor) == 1_000 * TOKEN
     assert _credit(world, world.contributor) == 0
@@ -86,7 +68,7 @@ def test_audit__one_verifier_copies_a_commitment__it_cannot_reveal_and_pays_the_
     copier = world.node(world.verifiers[2], kind=CopyingVerifier)
     provider = world.provider()
     provider.serve(world.job_id, [world.order(0)])
-    outcome, faults = _settle(world, provider, copier, *honest)
+    outcome, faults = world.settle(provider, copier, *honest)
     assert (outcome, faults) == (BatchOutcome.PASS, {world.verifiers[2].address: Fault.WITHHELD})
     assert [_stake(world, account) for account in world.verifiers] == [1_000 * TOKEN, 1_000 * TOKEN, 990 * TOKEN]
 
@@ -96,7 +78,7 @@ def test_audit__one_verifier_guesses__it_is_outside_the_cluster_and_unpaid(world
     guesser = world.node(world.verifiers[2], examiner=GuessingExaminer())
     provider = world.provider()
     provider.serve(world.job_id, [world.order(0)])
-    outcome, faults = _settle(world, provider, guesser, *honest)
+    outcome, faults = world.settle(provider, guesser, *honest)
     assert (outcome, faults) == (BatchOutcome.PASS, {world.verifiers[2].address: Fault.OUTLIER})
     assert _credit(world, world.verifiers[2]) == 0
     assert _credit(world, world.verifiers[0]) == 3 * TOKEN // 2
@@ -108,7 +90,7 @@ def test_audit__more_units_charged_than_worked__contributor_is_slashed(
     provider = world.provider()
     monkeypatch.setattr(agent, "Leaf", lambda **fields: Leaf(**{**fields, "units": 21}))
     provider.serve(world.job_id, [world.order(0)])
-    outcome, _ = _settle(world, provider, *map(world.node, world.verifiers))
+    outcome, _ = world.settle(provider, *map(world.node, world.verifiers))
     assert outcome is BatchOutcome.FRAUD
 
 
@@ -116,7 +98,7 @@ def test_audit__work_that_nobody_ordered__contributor_is_slashed(world: Any, mon
     provider = world.provider()
     monkeypatch.setattr(agent, "signer_of", lambda *_: world.requester.address)
     provider.serve(world.job_id, [replace(world.order(0), signature=bytes(65))])
-    outcome, _ = _settle(world, provider, *map(world.node, world.verifiers))
+    outcome, _ = world.settle(provider, *map(world.node, world.verifiers))
     assert outcome is BatchOutcome.FRAUD
 
 

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from verifier.models.errors import ModelError
 from verifier.models.numeric_class import NumericClass
 
 
@@ -21,6 +22,14 @@ class GptArchitecture:
     columns: int = 128
     layers: int = 4
     heads: int = 4
+
+    def __post_init__(self) -> None:
+        if not all(
+            1 <= size <= 2**20 for size in (self.vocabulary, self.context, self.columns, self.layers, self.heads)
+        ):
+            raise ModelError("a GPT's sizes are from 1 to 2**20")
+        if self.columns % self.heads:
+            raise ModelError(f"a GPT of {self.columns} columns cannot have {self.heads} heads; choose a divisor")
 
 
 class Gpt(nn.Module):
@@ -70,8 +79,10 @@ class Gpt(nn.Module):
 
 def load_gpt(architecture: GptArchitecture, weights: Path, numeric_class: NumericClass) -> Gpt:
     """The model for evaluation, from a safetensors file. Raises RuntimeError when the weights do not fit."""
-    model = Gpt(architecture)
-    model.load_state_dict(load_file(weights))
+    # On the meta device nothing is allocated for sizes that the file does not back.
+    with torch.device("meta"):
+        model = Gpt(architecture)
+    model.load_state_dict(load_file(weights), assign=True)
     return model.to(numeric_class.device, numeric_class.torch_dtype).eval().requires_grad_(False)
 
 

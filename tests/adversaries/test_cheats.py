@@ -1,0 +1,192 @@
+"""Providers that save work, each through the whole audit of a leaf: the check that must see them does."""
+
+import copy
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+
+from verifier.fingerprint.challenge import leaf_key
+from verifier.fingerprint.consensus import LeafReveal, Outcome, Verdict, batch_outcome, leaf_outcome
+from verifier.fingerprint.sampling import MarginLimits, SamplingRule
+from verifier.fingerprint.trace import Trace
+from verifier.models.demonstration import DemonstrationModels, sample_requests
+from verifier.models.generation import TextRequest, generate
+from verifier.models.gpt import Gpt, GptCache
+from verifier.models.quantisation import quantised_copy
+from verifier.models.training import END_TOKEN, standard_library_corpus
+from verifier.workloads.audit import audit_leaf, disclose, opens_commitment
+from verifier.workloads.providers import CheapTokensProvider, HonestProvider, SubstituteProvider, TextProvider
+from verifier.workloads.text_generation import TextGeneration, Tokens
+from verifier.workloads.workload import Run
+
+BATCHES, LEAVES = 12, 4
+
+
+def requests(seed: int) -> list[TextRequest]:
+    return sample_requests(standard_library_corpus(), LEAVES, 96, seed=10_000 + seed)
+
+
+def audited(workload: TextGeneration, provider: TextProvider, seed: int) -> tuple[Outcome, Counter[Verdict]]:
+    """The outcome of a batch whose every leaf is sampled by three honest verifiers, and the verdicts on its leaves."""
+    outcomes, verdicts = [], Counter[Verdict]()
+    for leaf, request in enumerate(requests(seed)):
+        run = provider.serve(request)
+        key = leaf_key(seed.to_bytes(32, "big"), leaf)
+        report = audit_leaf(workload, workload.write_evidence(request, run.output), key)
+        disclosure = disclose(run.trace, key, workload.profile.lattice)
+        opened = opens_commitment(run.trace.root, report.shape, key, workload.profile.lattice, disclosure)
+        reveal = LeafReveal(report.verdict, opened, bytes(32), report.digest)
+        outcomes.append(leaf_outcome([reveal] * 3, disclosure.digest, workload.profile.bands))
+        verdicts[report.verdict] += 1
+    return batch_outcome(outcomes), verdicts
+
+
+def outcomes(workload: TextGeneration, provider: TextProvider) -> Counter[Outcome]:
+    return Counter(audited(workload, provider, seed)[0] for seed in range(BATCHES))
+
+
+class OwnSamplingProvider:
+    """Runs the registered model, but draws its tokens by another rule or from another seed."""
+
+    def __init__(self, workload: TextGeneration, temperature: float, seed_shift: int = 0) -> None:
+        self.workload = workload
+        self.rule = SamplingRule(temperature)
+        self.seed_shift = seed_shift
+
+    def serve(self, request: TextRequest) -> Run[Tokens]:
+        asked = replace(request, sampling_seed=request.sampling_seed ^ self.seed_shift)
+        generation = generate(self.workload.model, self.rule, END_TOKEN, [asked])[0]
+        return Run(generation.tokens, Trace(generation.hidden, self.workload.profile.lattice.chunk_rows))
+
+
+class OwnPromptProvider:
+    """Runs the registered model on another prompt than the one it was given: cut short, or with words put in front."""
+
+    def __init__(self, workload: TextGeneration, prefix: bytes, dropped: int) -> None:
+        self.workload = workload
+        self.prefix = tuple(prefix)
+        self.dropped = dropped
+
+    def serve(self, request: TextRequest) -> Run[Tokens]:
+        return self.workload.run(replace(request, prompt=self.prefix + request.prompt[self.dropped :]))
+
+
+class CoarseCache(GptCache):
+    """Keeps keys and values in eight-bit floats."""
+
+    def extend(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return super().extend(layer, *(x.to(torch.float8_e4m3fn).to(x.dtype) for x in (key, value)))
+
+
+class CoarseCacheGpt(Gpt):
+    """The registered model with a cache of half the size."""
+
+    def new_cache(self, batch: int, length: int) -> GptCache:
+        cache = super().new_cache(batch, length)
+        return CoarseCache(cache.keys, cache.values)
+
+
+class PatchworkProvider:
+    """Commits to the registered model's trace with some rows made up, for which nothing was computed."""
+
+    def __init__(self, workload: TextGeneration, rows: int) -> None:
+        self.workload = workload
+        self.rows = rows
+
+    def serve(self, request: TextRequest) -> Run[Tokens]:
+        run = self.workload.run(request)
+        values = run.trace.values.copy()
+        values[: self.rows] = values[-self.rows :][::-1]
+        return Run(run.output, Trace(values, run.trace.chunk_rows))
+
+
+class ShortOutputProvider:
+    """Stops early, or goes on for longer than asked, and commits to a trace that fits."""
+
+    def __init__(self, workload: TextGeneration, tokens: int) -> None:
+        self.workload = workload
+        self.tokens = tokens
+
+    def serve(self, request: TextRequest) -> Run[Tokens]:
+        return self.workload.run(replace(request, maximum_new_tokens=request.maximum_new_tokens + self.tokens))
+
+
+def adapted(models: DemonstrationModels, kind: type[Gpt]) -> Gpt:
+    """The registered weights in a model of another kind."""
+    registered = models.registered.model
+    assert isinstance(registered, Gpt)
+    cheat = kind(registered.architecture)
+    cheat.load_state_dict(registered.state_dict())
+    return cheat.to(torch.bfloat16).eval().requires_grad_(False)
+
+
+def without_last_layer(models: DemonstrationModels) -> Gpt:
+    cheat = adapted(models, Gpt)
+    cheat.blocks = cheat.blocks[:-1]
+    return cheat
+
+
+def test_honest__every_batch__passes(workload: TextGeneration) -> None:
+    assert outcomes(workload, HonestProvider(workload)) == {Outcome.PASS: BATCHES}
+
+
+@pytest.mark.parametrize("cheat", ["int8", "int4", "fp8 cache", "last layer dropped", "smaller model"])
+def test_other_model__every_batch__fraud_by_the_digest(
+    models: DemonstrationModels, workload: TextGeneration, cheat: str
+) -> None:
+    registered = models.registered.model
+    assert isinstance(registered, Gpt)
+    substitute = {
+        "int8": lambda: models.int8,
+        "int4": lambda: quantised_copy(registered, 4),
+        "fp8 cache": lambda: adapted(models, CoarseCacheGpt),
+        "last layer dropped": lambda: without_last_layer(models),
+        "smaller model": lambda: models.small,
+    }[cheat]()
+    # The digest alone: margins are ignored, so that no verdict can help.
+    blind = without_margin_limits(workload)
+    assert outcomes(blind, SubstituteProvider(blind, substitute)) == {Outcome.FRAUD: BATCHES}
+
+
+def without_margin_limits(workload: TextGeneration) -> TextGeneration:
+    blind = copy.copy(workload)
+    blind.profile = replace(workload.profile, margins=MarginLimits(mean=1e9, peak=1e9))
+    return blind
+
+
+def test_cheap_tokens_with_the_right_trace__every_batch__fraud_by_the_margins_alone(
+    models: DemonstrationModels, workload: TextGeneration
+) -> None:
+    assert outcomes(workload, CheapTokensProvider(workload, models.small)) == {Outcome.FRAUD: BATCHES}
+    blind = without_margin_limits(workload)
+    assert outcomes(blind, CheapTokensProvider(blind, models.small)) == {Outcome.PASS: BATCHES}
+
+
+@pytest.mark.parametrize(("temperature", "seed_shift"), [(0.0, 0), (0.4, 0), (1.2, 0), (0.8, 1)])
+def test_own_sampling__every_batch__fraud_by_the_margins_alone(
+    workload: TextGeneration, temperature: float, seed_shift: int
+) -> None:
+    provider = OwnSamplingProvider(workload, temperature, seed_shift)
+    assert outcomes(workload, provider) == {Outcome.FRAUD: BATCHES}
+    assert outcomes(without_margin_limits(workload), provider) == {Outcome.PASS: BATCHES}
+
+
+@pytest.mark.parametrize(("prefix", "dropped"), [(b"", 12), (b"# advert\n", 0)])
+def test_own_prompt__every_batch__fraud_by_the_digest(workload: TextGeneration, prefix: bytes, dropped: int) -> None:
+    blind = without_margin_limits(workload)
+    assert outcomes(blind, OwnPromptProvider(blind, prefix, dropped)) == {Outcome.FRAUD: BATCHES}
+
+
+@pytest.mark.parametrize("rows", [2, 8])
+def test_rows_made_up__every_batch__not_paid(workload: TextGeneration, rows: int) -> None:
+    found = outcomes(workload, PatchworkProvider(workload, rows))
+    assert found[Outcome.PASS] == 0
+
+
+@pytest.mark.parametrize("tokens", [-5, 5])
+def test_other_length__every_leaf__inconsistent(workload: TextGeneration, tokens: int) -> None:
+    provider = ShortOutputProvider(workload, tokens)
+    outcome, verdicts = audited(workload, provider, seed=0)
+    assert (outcome, verdicts) == (Outcome.FRAUD, {Verdict.INCONSISTENT: LEAVES})

@@ -55,7 +55,8 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def http(_: Request, error: HTTPException) -> JSONResponse:
-        response = problem_response(error.status_code, "http", f"{error.detail}.")
+        kind = HTTPStatus(error.status_code).phrase.lower().replace(" ", "-")
+        response = problem_response(error.status_code, kind, f"{error.detail}.")
         response.headers.update(error.headers or {})
         return response
 

@@ -94,11 +94,13 @@ class MeritClient:
         timeout: float = 30.0,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._http = httpx.Client(base_url=url, timeout=timeout, transport=transport)
         self._domain = domain
         self._account = account
         self._sleep = sleep
+        self._clock = clock
         self._open: dict[int, _OpenBatch] = {}
 
     def __enter__(self) -> "MeritClient":
@@ -244,7 +246,7 @@ class MeritClient:
             )
             for at, piece in enumerate(fitting)
         ]
-        batch, _ = build_batch([*opened.leaves, *leaves], deadline or int(time.time()) + _SIGNATURE_LIFE)
+        batch, _ = build_batch([*opened.leaves, *leaves], deadline or int(self._clock()) + _SIGNATURE_LIFE)
         answer = self._document(
             "POST",
             "/v1/contributions",

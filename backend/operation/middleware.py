@@ -4,10 +4,10 @@ import time
 from uuid import uuid4
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backend.operation.metrics import Metrics
-from backend.problems import ProblemError, problem_response
 
 _log = structlog.get_logger()
 _UNLIMITED = "/v1/evidence"  # which has a limit of its own, kept while it streams
@@ -40,9 +40,6 @@ class RequestFrame:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, self._limited(scope, receive), send_framed)
-            except ProblemError as problem:  # raised by the limit, beyond the reach of the application's handlers
-                response = problem_response(problem.status, problem.kind, str(problem), **problem.members)
-                await response(scope, receive, send_framed)
             finally:
                 seconds = time.perf_counter() - started
                 route = getattr(scope.get("route"), "path", "unknown")
@@ -62,9 +59,8 @@ class RequestFrame:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise ProblemError(
-                    413, "body-too-large", f"A request body may have {limit} bytes at most; send less.", limit=limit
-                )
+                # FastAPI lets this one type through where it reads the body.
+                raise HTTPException(413, f"A request body may have {limit} bytes at most; send less")
             return message
 
         return receive_limited

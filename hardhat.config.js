@@ -19,6 +19,7 @@ export default {
   paths: { sources: "contracts", tests: { solidity: "tests/contracts" } },
   test: {
     solidity: {
+      fsPermissions: { readFile: ["tests/vectors/fingerprint_consensus.json"] },
       fuzz: { runs: Number(process.env.FUZZ_RUNS ?? 256) },
       invariant: { runs: Number(process.env.INVARIANT_RUNS ?? 64), depth: 100, failOnRevert: true },
     },

@@ -3,7 +3,6 @@ pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
-import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
@@ -12,11 +11,13 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {IJobEscrow} from "./interfaces/IJobEscrow.sol";
 import {Economics} from "./libraries/Economics.sol";
 import {Leaf} from "./libraries/Leaf.sol";
+import {TokenIntake} from "./libraries/TokenIntake.sol";
 
 /// @title JobEscrow
 /// @notice See `IJobEscrow`.
 contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransient {
     using SafeERC20 for IERC20;
+    using TokenIntake for IERC20;
 
     uint256 public constant CLAIMS_LIMIT = 64;
 
@@ -59,8 +60,7 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
         whenNotPaused
         returns (uint256 jobId)
     {
-        // Whoever saw the permit may have used it already: then the allowance stands, and the transfer decides.
-        try IERC20Permit(address(token)).permit(msg.sender, address(this), amount, deadline, v, r, s) {} catch {}
+        token.permit(amount, deadline, v, r, s);
         return _open(terms, amount);
     }
 
@@ -274,10 +274,7 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
         require(amount != 0, JobEscrowZeroAmount());
         uint256 room = type(uint96).max - uint256(job.free) - job.reserved;
         require(amount <= room, JobEscrowAmountTooLarge(amount));
-        uint256 before = token.balanceOf(address(this));
-        token.safeTransferFrom(from, address(this), amount);
-        uint256 received = token.balanceOf(address(this)) - before;
-        require(received == amount, JobEscrowFeeOnTransfer(received, amount));
+        token.pullFrom(from, amount);
         return uint96(amount);
     }
 

@@ -84,8 +84,8 @@ def _shipped(artifact: Path) -> str:
     built = json.loads(artifact.read_text(encoding="utf-8"))
     build = json.loads((ARTIFACTS / "build-info" / f"{built['buildInfoId']}.json").read_text(encoding="utf-8"))
     settings = {key: value for key, value in build["input"]["settings"].items() if key != "outputSelection"}
-    # The keys of the references are the compiler's node numbers, which mean nothing to a reader.
-    references = [place for places in built["immutableReferences"].values() for place in places]
+    # The compiler keys them by node numbers, which change with every file that is compiled along.
+    references = sorted(built["immutableReferences"].values(), key=lambda places: int(places[0]["start"]))
     shipped: dict[str, Any] = {
         "contractName": built["contractName"],
         "sourceName": built["sourceName"],
@@ -93,7 +93,7 @@ def _shipped(artifact: Path) -> str:
         "abi": built["abi"],
         "bytecode": built["bytecode"],
         "deployedBytecode": built["deployedBytecode"],
-        "immutableReferences": sorted(references, key=lambda place: int(place["start"])),
+        "immutableReferences": {str(number): places for number, places in enumerate(references)},
     }
     return json.dumps(shipped, indent=1) + "\n"
 

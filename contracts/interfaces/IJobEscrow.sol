@@ -71,7 +71,6 @@ interface IJobEscrow {
     error JobEscrowExpired(uint256 jobId, uint256 expiry);
     error JobEscrowZeroAmount();
     error JobEscrowAmountTooLarge(uint256 amount);
-    error JobEscrowFeeOnTransfer(uint256 received, uint256 expected);
     error JobEscrowInsufficientFunds(uint256 jobId, uint256 available, uint256 needed);
     error JobEscrowNothingToWithdraw(address account);
     /// @dev `field` names the first member of `Terms` that is out of its range.

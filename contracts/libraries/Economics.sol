@@ -13,9 +13,9 @@ library Economics {
     }
 
     /// @notice Probability in basis points that one faked leaf must be caught with, so that no cheat pays; rounded up.
-    /// @dev A cheat that fakes a fraction f of n leaves saves at most n f price while it is not caught, and loses
-    /// n (slash + price) when it is: no profit if P(f) >= f price / (slash + price). P is concave in f and grows with the number of
-    /// leaves, so the case to check is a batch of one faked leaf, P = rate x detection.
+    /// @dev A cheat that fakes a fraction f of n leaves saves at most n f price, caught or not, and loses
+    /// n (slash + price) when it is caught: no profit if P(f) >= f price / (slash + price). P is concave in f and grows
+    /// with the number of leaves, so the case to check is a batch of one faked leaf, P = rate x detection.
     function neededCatch(uint256 price, uint256 slash) internal pure returns (uint256) {
         return price == 0 ? 0 : (price * ONE + slash + price - 1) / (slash + price);
     }

@@ -15,8 +15,13 @@ library TokenIntake {
     /// @notice Pulls `amount` from the caller. The calling function needs a reentrancy guard: what a token's hook brings
     /// in meanwhile would count as received.
     function pull(IERC20 token, uint256 amount) internal {
+        pullFrom(token, msg.sender, amount);
+    }
+
+    /// @notice `pull` from an account that a trusted caller names.
+    function pullFrom(IERC20 token, address from, uint256 amount) internal {
         uint256 before = token.balanceOf(address(this));
-        token.safeTransferFrom(msg.sender, address(this), amount);
+        token.safeTransferFrom(from, address(this), amount);
         uint256 received = token.balanceOf(address(this)) - before;
         if (received != amount) revert TokenIntakeUnsupportedToken(address(token), amount, received);
     }

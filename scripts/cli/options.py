@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from web3 import Web3
 
 from chain.deployment import Deployment
 from chain.errors import KeyFileError
@@ -54,10 +55,22 @@ def load_account(keystore: Path | None, password_file: Path | None, chain_id: in
         typer.secho(f"Using the raw key in {KEY_VARIABLE}; a keystore file is safer.", fg="yellow", err=True)
         return account_from_environment(KEY_VARIABLE)
     if chain_id == LOCAL_CHAIN_ID:
-        typer.secho("Using the first development account of the local chain.", fg="yellow", err=True)
+        _tell_development_key()
         account: LocalAccount = Account.from_key(DEVELOPMENT_KEY)
         return account
     raise KeyFileError(f"No key is given; name a keystore with --keystore, or set {KEY_VARIABLE}.")
+
+
+def local_development_key(web3: Web3, *variables: str) -> str | None:
+    """The first development key, on a local chain where none of the environment `variables` names a key."""
+    if web3.eth.chain_id != LOCAL_CHAIN_ID or any(os.environ.get(variable) for variable in variables):
+        return None
+    _tell_development_key()
+    return DEVELOPMENT_KEY
+
+
+def _tell_development_key() -> None:
+    typer.secho("Using the first development account of the local chain.", fg="yellow", err=True)
 
 
 def _password(password_file: Path | None) -> str:

@@ -1,0 +1,5 @@
+"""`python -m scripts.cli`, the same as `merit`."""
+
+from scripts.cli import main
+
+main()

@@ -18,7 +18,7 @@ from backend.batches.recorder import Recorder, note_recorded, note_rollback
 from backend.context import Services
 from backend.contributions import endpoints as contributions
 from backend.contributions.service import ContributionService
-from backend.database import Database
+from backend.database import Database, Leadership
 from backend.epochs import endpoints as epochs
 from backend.epochs.proposer import EpochProposer
 from backend.epochs.service import EpochReader
@@ -101,6 +101,7 @@ def create_app(
             yield
         finally:
             services.workers.stop()
+            services.leadership.release()
             services.database.close()
 
     app = FastAPI(
@@ -122,7 +123,8 @@ def _services(
     settings: Settings, chain: ChainSide, recorder_account: BaseAccount, clock: Callable[[], float]
 ) -> Services:
     database = Database(settings.database_url.get_secret_value())
-    database.create_tables()
+    database.migrate()
+    leadership = Leadership(database)
     store = EvidenceStore(settings.evidence_directory, settings.evidence_limit)
     domain = Domain(chain.deployment.chain_id, chain.deployment.addresses["AuditCourt"])
     closer = BatchCloser(domain, store)
@@ -133,6 +135,7 @@ def _services(
         chain_id=chain.deployment.chain_id,
         contracts=chain.deployment.addresses,
         database=database,
+        leadership=leadership,
         evidence=store,
         jobs=jobs_book,
         accounts=chain.accounts,
@@ -155,6 +158,7 @@ def _services(
             closer=closer,
             epoch_reader=epoch_reader,
             store=store,
+            leadership=leadership,
             clock=clock,
         ),
         metrics=Metrics(),
@@ -170,9 +174,10 @@ def _workers(
     closer: BatchCloser,
     epoch_reader: EpochReader,
     store: EvidenceStore,
+    leadership: Leadership,
     clock: Callable[[], float],
 ) -> Workers:
-    workers = Workers(settings.poll_interval)
+    workers = Workers(settings.poll_interval, leadership.is_held)
 
     def now() -> float:
         return max(clock(), chain.source.head().time)

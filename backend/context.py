@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 
 from backend.accounts.service import AccountReader
 from backend.contributions.service import ContributionService
-from backend.database import Database
+from backend.database import Database, Leadership
 from backend.epochs.service import EpochReader
 from backend.evidence.store import EvidenceStore
 from backend.indexer.source import Head
@@ -27,6 +27,7 @@ class Services:
     chain_id: int
     contracts: dict[str, ChecksumAddress]
     database: Database
+    leadership: Leadership
     evidence: EvidenceStore
     jobs: JobBook
     accounts: AccountReader

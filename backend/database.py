@@ -7,17 +7,20 @@ write lock at their start, so that two of them can neither deadlock nor fail hal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
-from sqlalchemy import Connection, Engine, LargeBinary, String, create_engine, event
+from sqlalchemy import Connection, Engine, LargeBinary, String, create_engine, event, text
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.types import TypeDecorator
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
+from backend.migrations import upgrade
 from backend.settings import InvalidSettingError
 
 _BUSY_TIMEOUT = 30.0
+_LEADER = 0x4D65726975  # advisory lock of the process that leads
 Hash = LargeBinary(32)
 
 
@@ -57,9 +60,15 @@ class Database:
             _use_write_ahead_log(self.engine)
         self._writer = self.engine.execution_options(takes_write_lock=True)
 
-    def create_tables(self) -> None:
-        """Make the tables that are missing."""
-        SQLModel.metadata.create_all(self.engine)
+    def migrate(self) -> None:
+        """Bring the tables to the newest state."""
+        try:
+            upgrade(self.engine)
+        except OperationalError as error:
+            raise InvalidSettingError(
+                f"The database at {self.engine.url.render_as_string(hide_password=True)} cannot be used; "
+                "is it running, and may this user create tables?"
+            ) from error
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -76,6 +85,47 @@ class Database:
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+class Leadership:
+    """Which of several processes on one PostgreSQL database does the work that only one may do.
+
+    The lock belongs to a connection: it is free again as soon as its holder is gone. A SQLite database serves one
+    process, which leads.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: Connection | None = None
+        self._lock = Lock()
+
+    def is_held(self) -> bool:
+        """Whether this process leads, having tried to become the leader if it was not."""
+        if self._database.is_sqlite:
+            return True
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+                # Asking again for a lock that is held succeeds, and tells whether the connection still stands.
+                held = self._connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _LEADER})
+            except OperationalError:
+                self._release()
+                return False
+            if not held:
+                self._release()
+            return bool(held)
+
+    def release(self) -> None:
+        """Let another process lead."""
+        with self._lock:
+            self._release()
+
+    def _release(self) -> None:
+        if self._connection is not None:
+            self._connection.invalidate()
+            self._connection.close()
+            self._connection = None
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

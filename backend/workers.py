@@ -26,10 +26,14 @@ class Worker:
 
 
 class Workers:
-    """Starts and stops the threads. A step that fails is repeated, each time after a longer pause."""
+    """Starts and stops the threads. A step that fails is repeated, each time after a longer pause.
 
-    def __init__(self, interval: float) -> None:
+    Steps are made only while `leads` says so: several processes may serve one database, and one of them works.
+    """
+
+    def __init__(self, interval: float, leads: Callable[[], bool]) -> None:
         self._interval = interval
+        self._leads = leads
         self._stop = Event()
         self.all: list[Worker] = []
 
@@ -52,7 +56,8 @@ class Workers:
 
     def _run(self, worker: Worker) -> None:
         while not self._stop.is_set():
-            self.attempt(worker)
+            if self._leads():
+                self.attempt(worker)
             self._stop.wait(min(self._interval * 2 ** min(worker.failures, 16), _LONGEST_PAUSE))
 
     @staticmethod

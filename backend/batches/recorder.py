@@ -105,7 +105,9 @@ def note_recorded(session: Session, batch_ids: list[bytes]) -> None:
             contributions.assign(session, batch_id, [row.id for row in rows])
 
 
-def note_rollback(session: Session, block: int) -> None:
-    """What the indexer tells when all blocks above `block` are gone."""
+def note_rollback(session: Session, block: int, gone: list[bytes]) -> None:
+    """What the indexer tells when all blocks above `block` are gone, and with them the records of some batches."""
     repository.unmark_recorded_above(session, block)
-    contributions.release_vanished(session)
+    for batch_id in gone:
+        if repository.outgoing(session, batch_id) is None:  # its contributor recorded it; nobody here would do it again
+            contributions.release(session, batch_id)

@@ -15,9 +15,9 @@ def find(session: Session, contribution_id: bytes) -> Contribution | None:
     return session.get(Contribution, contribution_id)
 
 
-def open_batch(session: Session, job_id: int, contributor: str) -> OpenBatch | None:
-    """The contributor's latest signature for a job."""
-    return session.get(OpenBatch, (job_id, contributor))
+def open_batch(session: Session, job_id: int, contributor: str, *, lock: bool = False) -> OpenBatch | None:
+    """The contributor's latest signature for a job; locked against other processes until the transaction ends."""
+    return session.get(OpenBatch, (job_id, contributor), with_for_update=lock)
 
 
 def next_first(session: Session, job_id: int, contributor: str) -> int:
@@ -46,12 +46,13 @@ def leaves_from(session: Session, job_id: int, contributor: str, first: int) -> 
 
 
 def due(session: Session, opened_before: float, limit: int) -> list[OpenBatch]:
-    """The oldest open batches whose first leaf came at `opened_before` or earlier."""
+    """The oldest open batches whose first leaf came at `opened_before` or earlier, locked until they are closed."""
     query = (
         select(OpenBatch)
         .where(OpenBatch.opened_at <= opened_before)
         .order_by(col(OpenBatch.opened_at), col(OpenBatch.job_id), col(OpenBatch.contributor))
         .limit(limit)
+        .with_for_update()
     )
     return list(session.exec(query).all())
 
@@ -72,13 +73,3 @@ def drop_signature(session: Session, job_id: int, contributor: str) -> None:
     if row is not None:
         session.delete(row)
         session.flush()
-
-
-def release_vanished(session: Session) -> None:
-    """Make those contributions open again whose batch was recorded by others and is no longer on the chain."""
-    held = select(OutgoingBatch.id).union_all(select(RecordedBatch.id))
-    session.exec(
-        update(Contribution)
-        .where(col(Contribution.batch_id).is_not(None), col(Contribution.batch_id).not_in(held))
-        .values(batch_id=None)
-    )

@@ -183,7 +183,7 @@ class ContributionService:
         self._cache.pop(key, None)
         try:
             with self._database.write() as session:
-                row = repository.open_batch(session, *key)
+                row = repository.open_batch(session, *key, lock=True)
                 if row is None:
                     self._require_unchanged(session, key, first, before)
                     row = OpenBatch(

@@ -45,6 +45,7 @@ class EventSubject(SQLModel, table=True):
         ForeignKeyConstraint(
             ["block_number", "log_index"], ["chain_events.block_number", "chain_events.log_index"], ondelete="CASCADE"
         ),
+        Index("event_subjects_by_block", "block_number"),
     )
 
     subject: str = Field(primary_key=True)

@@ -9,6 +9,7 @@ from backend.indexer.folds import fold_batch, fold_job, subjects_of
 from backend.indexer.models import ChainEvent, EventSubject, IndexedBlock, Job, RecordedBatch
 
 _BATCH_EVENTS = "AuditCourt"
+_BATCH_SUBJECT = 66  # digits of a batch id with its 0x
 _JOB_EVENTS = ("JobOpened", "JobClosed")
 
 
@@ -23,8 +24,8 @@ def block_before(session: Session, number: int) -> IndexedBlock | None:
     return session.exec(query).first()
 
 
-def add_events(session: Session, events: Sequence[ChainEvent]) -> set[str]:
-    """Store events and fold what they are about. Returns the subjects."""
+def add_events(session: Session, events: Sequence[ChainEvent]) -> None:
+    """Store events and fold what they are about."""
     touched: set[str] = set()
     for event in events:
         session.add(event)
@@ -36,23 +37,26 @@ def add_events(session: Session, events: Sequence[ChainEvent]) -> set[str]:
         )
     session.flush()
     refold(session, touched)
-    return touched
 
 
-def remove_above(session: Session, number: int) -> set[str]:
-    """Forget all blocks above `number` and their events, and fold anew what those were about. Returns the subjects."""
+def remove_above(session: Session, number: int) -> list[bytes]:
+    """Forget all blocks above `number` and their events, and fold anew what those were about.
+
+    Returns the batches that are no longer recorded.
+    """
     touched = set(session.exec(select(EventSubject.subject).where(EventSubject.block_number > number)).all())
     session.exec(delete(EventSubject).where(col(EventSubject.block_number) > number))
     session.exec(delete(ChainEvent).where(col(ChainEvent.block_number) > number))
     session.exec(delete(IndexedBlock).where(col(IndexedBlock.number) > number))
     refold(session, touched)
-    return touched
+    batches = [bytes.fromhex(subject[2:]) for subject in touched if len(subject) == _BATCH_SUBJECT]
+    return [batch for batch in batches if session.get(RecordedBatch, batch) is None]
 
 
 def refold(session: Session, subjects: Iterable[str]) -> None:
     """Bring the rows of these subjects to what their events say."""
     for subject in sorted(subjects):
-        if len(subject) == 66:
+        if len(subject) == _BATCH_SUBJECT:
             _replace(session, RecordedBatch, bytes.fromhex(subject[2:]), fold_batch(batch_events(session, subject)))
         elif not subject.startswith("0x"):
             _replace(session, Job, int(subject), fold_job(_job_events(session, subject)))

@@ -24,7 +24,7 @@ class Indexer:
     """One reader of one chain. Only one may write to a database at a time.
 
     `on_recorded` is called within the transaction with the batches that a range of blocks recorded, `on_rollback` with
-    the number of the last block that still stands.
+    the number of the last block that still stands and the batches that are no longer recorded.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Indexer:
         confirmations: int,
         log_range: int,
         on_recorded: Callable[[Session, list[bytes]], None],
-        on_rollback: Callable[[Session, int], None],
+        on_rollback: Callable[[Session, int, list[bytes]], None],
     ) -> None:
         self._database = database
         self._source = source
@@ -85,8 +85,7 @@ class Indexer:
             fork = self._first_block - 1 if last is None else last.number
             _log.warning("chain reorganised", undone_from=fork + 1, undone_to=newest.number)
             with self._database.write() as session:
-                repository.remove_above(session, fork)
-                self._on_rollback(session, fork)
+                self._on_rollback(session, fork, repository.remove_above(session, fork))
         return last
 
     def _stands(self, block: IndexedBlock) -> bool:

@@ -1,12 +1,18 @@
 """A local chain with the contracts, a job on it, accounts that may work, and the service, stepped by hand."""
 
+import itertools
+import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
+import psycopg
 import pytest
 import uvicorn
 from eth_account import Account
@@ -25,6 +31,7 @@ from chain.sender import TransactionSender
 
 SPECIFICATION = canonical_json({"kind": "inference", "model": "00" * 32, "workload": "text-generation"})
 PRICE = TOKEN // 100
+_NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -88,6 +95,37 @@ class Service:
 
 
 Start = Callable[..., AbstractContextManager[Service]]
+ENGINES = ("sqlite", "postgresql") if shutil.which("initdb") else ("sqlite",)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """A PostgreSQL cluster of its own, reachable through a socket in its folder only; yields that folder."""
+    owner = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
+    with TemporaryDirectory(prefix="merit-pg-") as folder:
+        if owner:
+            shutil.chown(folder, owner)
+        data = f"{folder}/data"
+        subprocess.run(
+            ["initdb", "-D", data, "-A", "trust", "-U", "merit"], user=owner, check=True, capture_output=True
+        )
+        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
+        control = ["pg_ctl", "-D", data, "-w", "-l", f"{folder}/log"]
+        subprocess.run([*control, "-o", options, "start"], user=owner, check=True, capture_output=True)
+        yield folder
+        subprocess.run([*control, "-m", "immediate", "stop"], user=owner, check=True, capture_output=True)
+
+
+@pytest.fixture(params=ENGINES)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database on each engine."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/backend.db"
+    folder = request.getfixturevalue("postgres")
+    name = f"test_{next(_NUMBERS)}"
+    with psycopg.connect(host=folder, user="merit", dbname="postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return f"postgresql://merit@/{name}?host={folder}"
 
 
 @pytest.fixture(scope="module")
@@ -118,11 +156,12 @@ def close_connections(network: Network) -> None:
 
 
 @pytest.fixture
-def start(chain: Chain, tmp_path: Path) -> Start:
-    """Run the service against the chain, again and again in the same folder, with settings that differ."""
+def start(chain: Chain, tmp_path: Path, database_url: str) -> Start:
+    """Run the service against the chain, again and again on the same database, with settings that differ."""
 
     def start_service(*, with_workers: bool = False, **overrides: object) -> AbstractContextManager[Service]:
-        return running(settings_for(chain, tmp_path, **overrides), with_workers=with_workers)
+        settings = settings_for(chain, tmp_path, **{"database_url": database_url, **overrides})
+        return running(settings, with_workers=with_workers)
 
     return start_service
 
@@ -166,6 +205,6 @@ def running(settings: Settings, *, with_workers: bool = False) -> Iterator[Servi
 
 
 @pytest.fixture
-def service(chain: Chain, tmp_path: Path) -> Iterator[Service]:
-    with running(settings_for(chain, tmp_path, propose_epochs=True)) as service:
+def service(start: Start) -> Iterator[Service]:
+    with start(propose_epochs=True) as service:
         yield service

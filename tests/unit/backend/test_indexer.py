@@ -27,7 +27,7 @@ def indexer_over(database: Database, source: Any, *, confirmations: int = 0, log
         confirmations=confirmations,
         log_range=log_range,
         on_recorded=lambda _session, _batches: None,
-        on_rollback=lambda _session, _block: None,
+        on_rollback=lambda _session, _block, _gone: None,
     )
 
 
@@ -42,7 +42,7 @@ def tables(database: Database) -> dict[str, list[Any]]:
 
 def new_database(folder: Path, name: str) -> Database:
     database = Database(f"sqlite:///{folder}/{name}.db")
-    database.create_tables()
+    database.migrate()
     return database
 
 

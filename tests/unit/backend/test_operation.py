@@ -115,7 +115,7 @@ def test_account__adds_up(service: Service) -> None:
 
 
 def test_worker__that_fails__is_tried_again_and_shows_why() -> None:
-    workers = Workers(interval=0.001)
+    workers = Workers(interval=0.001, leads=lambda: True)
     outcomes = iter([ChainUnavailableError("Down."), RuntimeError("secret"), None])
 
     def step() -> None:

@@ -1,0 +1,42 @@
+"""The tables' history on both engines."""
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+from sqlmodel import SQLModel
+
+from backend.app import create_app
+from backend.database import Database
+from backend.migrations import downgrade, upgrade
+from backend.settings import InvalidSettingError
+
+assert create_app  # importing the application registers all tables
+
+
+def test_migrations__up__give_the_tables_of_the_models(database_url: str) -> None:
+    database = Database(database_url)
+    upgrade(database.engine)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, SQLModel.metadata) == []
+    database.close()
+
+
+def test_migrations__down_and_up_again__leave_nothing_behind(database_url: str) -> None:
+    database = Database(database_url)
+    upgrade(database.engine)
+    downgrade(database.engine, "base")
+    assert inspect(database.engine).get_table_names() == ["alembic_version"]
+    upgrade(database.engine)
+    upgrade(database.engine)  # nothing is left to do
+    assert "contributions" in inspect(database.engine).get_table_names()
+    database.close()
+
+
+def test_database__that_does_not_answer__is_refused_in_one_sentence(tmp_path: object) -> None:
+    database = Database(f"postgresql://merit:hunter2@/merit?host={tmp_path}")
+    with pytest.raises(InvalidSettingError, match=r"cannot be used; is it running") as refusal:
+        database.migrate()
+    assert "hunter2" not in str(refusal.value)
+    database.close()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, update
+from sqlalchemy import func, insert, update
 from sqlmodel import Session, col, select
 
 from backend.batches.models import OutgoingBatch
@@ -13,6 +13,20 @@ from backend.indexer.models import RecordedBatch
 def find(session: Session, contribution_id: bytes) -> Contribution | None:
     """One contribution."""
     return session.get(Contribution, contribution_id)
+
+
+def find_all(session: Session, contribution_ids: list[bytes]) -> list[Contribution]:
+    """Those that are stored, in the order of their ids as given."""
+    found = {
+        row.id: row for row in session.exec(select(Contribution).where(col(Contribution.id).in_(contribution_ids)))
+    }
+    return [found[contribution_id] for contribution_id in contribution_ids if contribution_id in found]
+
+
+def add_all(session: Session, rows: Sequence[Contribution]) -> None:
+    """Store new contributions; by one statement, which is several times faster than by the unit of work."""
+    if rows:
+        session.execute(insert(Contribution), [row.model_dump() for row in rows])
 
 
 def open_batch(session: Session, job_id: int, contributor: str, *, lock: bool = False) -> OpenBatch | None:

@@ -1,6 +1,6 @@
 """Taking contributions in: checked, signed for, stored, and only then acknowledged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from threading import Lock
 
 from eth_account.signers.base import BaseAccount
@@ -67,31 +67,20 @@ class ContributionService:
             for new in submission.leaves
         ]
         ids = [leaf.hash for leaf in leaves]
-        stripe = self._stripes[hash((submission.job_id, submission.contributor)) % _STRIPES]
-        with stripe:
-            with self._database.read() as session:
-                known = self._known(session, ids)
-                open_leaves = self._open_leaves(session, submission.job_id, submission.contributor)
-            if leaves and len(known) == len(leaves):
-                return known, open_leaves.first, open_leaves.next
-            before = len(open_leaves.ids)
-            extended = _extend(open_leaves, submission.first, leaves, ids)
-            self._check(submission, extended)
-            now = int(self._clock())
-            fresh = [
-                self._receive(leaf, leaf_id, now)
-                for leaf, leaf_id in zip(leaves, ids, strict=True)
-                if leaf.sequence >= open_leaves.next
-            ]
-            return self._store(
-                submission=submission,
-                first=open_leaves.first,
-                before=before,
-                extended=extended,
-                fresh=fresh,
-                ids=ids,
-                now=now,
-            )
+        key = (submission.job_id, submission.contributor)
+        with self._stripes[hash(key) % _STRIPES]:
+            remembered = self._cache.pop(key, None)
+            if remembered is not None:
+                try:
+                    return self._accept(submission, leaves, ids, remembered)
+                except ProblemError:
+                    current = self._load(*key)
+                    if (current.first, current.next) == (remembered.first, remembered.next):
+                        self._cache[key] = remembered
+                        raise
+            else:
+                current = self._load(*key)
+            return self._accept(submission, leaves, ids, current)
 
     def state(self, job_id: int, contributor: ChecksumAddress) -> tuple[int, list[Contribution], OpenBatch | None]:
         """The first open number, the open leaves and the signature over them, if it stands."""
@@ -103,31 +92,37 @@ class ContributionService:
                 repository.open_batch(session, job_id, contributor),
             )
 
-    def _known(self, session: Session, ids: Sequence[bytes]) -> list[Contribution]:
-        """The stored ones, looked up until one is missing."""
-        known: list[Contribution] = []
-        for leaf_id in ids:
-            row = repository.find(session, leaf_id)
-            if row is None:
-                break
-            known.append(row)
-        return known
-
-    def _open_leaves(self, session: Session, job_id: int, contributor: ChecksumAddress) -> OpenLeaves:
-        """A leaf that was accepted is never removed, so first number and count tell whether the cache still holds."""
-        signed = repository.open_batch(session, job_id, contributor)
-        cached = self._cache.get((job_id, contributor))
-        if (
-            cached is not None
-            and signed is not None
-            and (cached.first, len(cached.ids)) == (signed.first, signed.count)
-        ):
-            return cached
-        first = repository.next_first(session, job_id, contributor)
+    def _load(self, job_id: int, contributor: ChecksumAddress) -> OpenLeaves:
+        with self._database.read() as session:
+            first = repository.next_first(session, job_id, contributor)
+            rows = repository.leaves_from(session, job_id, contributor, first)
         open_leaves = OpenLeaves(job_id, contributor, first)
-        for row in repository.leaves_from(session, job_id, contributor, first):
+        for row in rows:
             open_leaves.append(row.leaf, row.id)
         return open_leaves
+
+    def _accept(
+        self, submission: Submission, leaves: list[Leaf], ids: list[bytes], open_leaves: OpenLeaves
+    ) -> tuple[list[Contribution], int, int]:
+        """With `open_leaves` as they were a moment ago; a 409 problem where they have changed since."""
+        known: list[Contribution] = []
+        if leaves and leaves[0].sequence < open_leaves.next:  # some of it may have been sent before
+            with self._database.read() as session:
+                known = repository.find_all(session, ids)
+            if len(known) == len(leaves):
+                return known, open_leaves.first, open_leaves.next
+        extended = _extend(open_leaves, submission.first, leaves, ids)
+        self._check(submission, extended)
+        now = int(self._clock())
+        fresh = [
+            self._receive(leaf, leaf_id, now)
+            for leaf, leaf_id in zip(leaves, ids, strict=True)
+            if leaf.sequence >= open_leaves.next
+        ]
+        closed = self._store(submission, open_leaves, extended, fresh, now)
+        if not closed:
+            self._remember(extended)
+        return [*known, *fresh], extended.next if closed else open_leaves.first, extended.next
 
     def _check(self, submission: Submission, extended: OpenLeaves) -> None:
         """Refuse what the chain would refuse later. No transaction is open here: this may ask the chain."""
@@ -170,17 +165,15 @@ class ContributionService:
 
     def _store(
         self,
-        *,
         submission: Submission,
-        first: int,
-        before: int,
+        open_leaves: OpenLeaves,
         extended: OpenLeaves,
         fresh: list[Contribution],
-        ids: list[bytes],
         now: int,
-    ) -> tuple[list[Contribution], int, int]:
+    ) -> bool:
+        """Write the new leaves and the signature over all that are open. Returns whether that closed the batch."""
+        first, before = open_leaves.first, len(open_leaves.ids)
         key = (submission.job_id, submission.contributor)
-        self._cache.pop(key, None)
         try:
             with self._database.write() as session:
                 row = repository.open_batch(session, *key, lock=True)
@@ -200,20 +193,19 @@ class ContributionService:
                 row.count, row.deadline = len(extended.ids), submission.deadline
                 row.signature = submission.signature
                 session.add(row)
-                session.add_all(fresh)
-                session.flush()
+                repository.add_all(session, fresh)
                 closed = row.count >= self._batch_leaves
                 if closed:
+                    session.flush()
                     self._closer.close(session, row, now)
-                accepted = self._known(session, ids)
         except IntegrityError:  # another process was faster
-            raise _moved(first, extended.next) from None
-        if closed:
-            return accepted, extended.next, extended.next
+            raise _moved(first, open_leaves.next) from None
+        return closed
+
+    def _remember(self, open_leaves: OpenLeaves) -> None:
         if len(self._cache) >= _CACHED_BATCHES:
             self._cache.clear()
-        self._cache[key] = extended
-        return accepted, first, extended.next
+        self._cache[(open_leaves.job_id, open_leaves.contributor)] = open_leaves
 
     def _require_unchanged(self, session: Session, key: tuple[int, str], first: int, before: int) -> None:
         current = repository.next_first(session, *key)

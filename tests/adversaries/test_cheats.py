@@ -11,10 +11,10 @@ from verifier.fingerprint.challenge import leaf_key
 from verifier.fingerprint.consensus import LeafReveal, Outcome, Verdict, batch_outcome, leaf_outcome
 from verifier.fingerprint.sampling import MarginLimits, SamplingRule
 from verifier.fingerprint.trace import Trace
+from verifier.models.cheaper import quantised_copy
 from verifier.models.demonstration import DemonstrationModels, sample_requests
 from verifier.models.generation import TextRequest, generate
-from verifier.models.gpt import Gpt, GptCache
-from verifier.models.quantisation import quantised_copy
+from verifier.models.gpt import Gpt
 from verifier.models.training import END_TOKEN, standard_library_corpus
 from verifier.workloads.audit import audit_leaf, disclose, opens_commitment
 from verifier.workloads.providers import CheapTokensProvider, HonestProvider, SubstituteProvider, TextProvider
@@ -73,21 +73,6 @@ class OwnPromptProvider:
         return self.workload.run(replace(request, prompt=self.prefix + request.prompt[self.dropped :]))
 
 
-class CoarseCache(GptCache):
-    """Keeps keys and values in eight-bit floats."""
-
-    def extend(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return super().extend(layer, *(x.to(torch.float8_e4m3fn).to(x.dtype) for x in (key, value)))
-
-
-class CoarseCacheGpt(Gpt):
-    """The registered model with a cache of half the size."""
-
-    def new_cache(self, batch: int, length: int) -> GptCache:
-        cache = super().new_cache(batch, length)
-        return CoarseCache(cache.keys, cache.values)
-
-
 class PatchworkProvider:
     """Commits to the registered model's trace with some rows made up, for which nothing was computed."""
 
@@ -113,18 +98,15 @@ class ShortOutputProvider:
         return self.workload.run(replace(request, maximum_new_tokens=request.maximum_new_tokens + self.tokens))
 
 
-def adapted(models: DemonstrationModels, kind: type[Gpt]) -> Gpt:
-    """The registered weights in a model of another kind."""
-    registered = models.registered.model
-    assert isinstance(registered, Gpt)
-    cheat = kind(registered.architecture)
-    cheat.load_state_dict(registered.state_dict())
-    return cheat.to(torch.bfloat16).eval().requires_grad_(False)
+def without_last_layer(model: Gpt) -> Gpt:
+    cheat = copy.copy(model)
+    cheat._modules = {**model._modules, "blocks": model.blocks[:-1]}
+    return cheat
 
 
-def without_last_layer(models: DemonstrationModels) -> Gpt:
-    cheat = adapted(models, Gpt)
-    cheat.blocks = cheat.blocks[:-1]
+def with_coarse_cache(model: Gpt) -> Gpt:
+    cheat = copy.copy(model)
+    cheat.cache_type = torch.float8_e4m3fn
     return cheat
 
 
@@ -141,8 +123,8 @@ def test_other_model__every_batch__fraud_by_the_digest(
     substitute = {
         "int8": lambda: models.int8,
         "int4": lambda: quantised_copy(registered, 4),
-        "fp8 cache": lambda: adapted(models, CoarseCacheGpt),
-        "last layer dropped": lambda: without_last_layer(models),
+        "fp8 cache": lambda: with_coarse_cache(registered),
+        "last layer dropped": lambda: without_last_layer(registered),
         "smaller model": lambda: models.small,
     }[cheat]()
     # The digest alone: margins are ignored, so that no verdict can help.

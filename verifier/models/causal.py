@@ -24,6 +24,9 @@ class CausalModel(Protocol):
     def device(self) -> torch.device:
         """Where the weights are."""
 
+    cache_type: torch.dtype | None
+    """The type that a cache keeps keys and values in; None for the type of the weights, as registered."""
+
     def new_cache(self, batch: int, length: int) -> Any:
         """An empty key-value cache for `batch` sequences of at most `length` tokens."""
 

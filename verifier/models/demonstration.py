@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 
 from verifier.models.calibration import CalibrationTerms
+from verifier.models.cheaper import quantised_copy
 from verifier.models.generation import TextRequest
 from verifier.models.gpt import Gpt, GptArchitecture, load_gpt
 from verifier.models.numeric_class import NumericClass
-from verifier.models.quantisation import quantised_copy
 from verifier.models.store import ModelStore, RegisteredModel
 from verifier.models.text_calibration import TextTrial
 from verifier.models.training import END_TOKEN, Recipe, standard_library_corpus, trained_weights

@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
+from verifier.models.cheaper import rounded
 from verifier.models.errors import ModelError
 from verifier.models.numeric_class import NumericClass
 
@@ -49,6 +50,7 @@ class Gpt(nn.Module):
         self.position_embedding = nn.Embedding(architecture.context, architecture.columns)
         self.blocks = nn.ModuleList(_Block(architecture) for _ in range(architecture.layers))
         self.norm = nn.LayerNorm(architecture.columns)
+        self.cache_type: torch.dtype | None = None
         for parameter in self.parameters():
             if parameter.ndim == 2:
                 nn.init.normal_(parameter, std=0.02)
@@ -61,7 +63,7 @@ class Gpt(nn.Module):
         sizes = self.architecture
         shape = (sizes.layers, batch, sizes.heads, length, sizes.columns // sizes.heads)
         weight = self.norm.weight
-        return GptCache(weight.new_empty(shape), weight.new_empty(shape))
+        return GptCache(weight.new_empty(shape), weight.new_empty(shape), self.cache_type)
 
     def hidden(self, tokens: torch.Tensor, cache: "GptCache | None" = None) -> torch.Tensor:
         start = cache.length if cache else 0
@@ -87,18 +89,22 @@ def load_gpt(architecture: GptArchitecture, weights: Path, numeric_class: Numeri
 
 
 class GptCache:
-    """Keys and values, each (layers, batch, heads, capacity, head width), of which the first `length` are set."""
+    """Keys and values, each (layers, batch, heads, capacity, head width), of which the first `length` are set.
 
-    def __init__(self, keys: torch.Tensor, values: torch.Tensor) -> None:
+    kept_as: the type that they are rounded to; None for their own.
+    """
+
+    def __init__(self, keys: torch.Tensor, values: torch.Tensor, kept_as: torch.dtype | None) -> None:
         self.keys = keys
         self.values = values
+        self.kept_as = kept_as
         self.length = 0
 
     def extend(self, layer: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Takes in one layer's new keys and values, and returns all of that layer's."""
         end = self.length + key.shape[2]
-        self.keys[layer, :, :, self.length : end] = key
-        self.values[layer, :, :, self.length : end] = value
+        self.keys[layer, :, :, self.length : end] = rounded(key, self.kept_as)
+        self.values[layer, :, :, self.length : end] = rounded(value, self.kept_as)
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from chain.contribution import canonical_json
 from verifier.fingerprint.consensus import Bands
@@ -73,7 +73,7 @@ class Manifest(_Document):
 
     format: Literal["merit-model/1"] = "merit-model/1"
     family: Name
-    architecture: dict[Name, Count]
+    architecture: dict[str, JsonValue]
     weights: Sha256
     tokenizer: Name
     end_token: Count

@@ -17,6 +17,10 @@ class Histogram:
     def total(self) -> int:
         return sum(self.counts)
 
+    @property
+    def mean(self) -> float:
+        return sum(distance * count for distance, count in enumerate(self.counts)) / self.total
+
     def share_above(self, distance: int) -> float:
         """Share of the leaves further away than `distance`."""
         return sum(self.counts[distance + 1 :]) / self.total

@@ -3,10 +3,13 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue, TypeAdapter
+
+from chain.contribution import canonical_json
 from verifier.models.causal import CausalModel
 from verifier.models.errors import ModelError
 from verifier.models.gpt import GptArchitecture, load_gpt
@@ -34,7 +37,7 @@ class ModelStore:
         weights: Path,
         *,
         family: str,
-        architecture: Mapping[str, int],
+        architecture: Mapping[str, JsonValue],
         tokenizer: str,
         end_token: int,
         numeric_class: NumericClass,
@@ -86,12 +89,12 @@ class ModelStore:
             raise ModelError(f"the weights {manifest.weights} are not in {self.directory}; fetch them first") from None
         if hashlib.sha256(data).hexdigest() != manifest.weights:
             raise ModelError(f"{path} does not have the hash that it is named by; fetch the weights again")
-        if manifest.family != "merit-gpt":
+        load = _FAMILIES.get(manifest.family)
+        if load is None:
             raise ModelError(f"models of family {manifest.family!r} cannot be run here")
         try:
-            architecture = GptArchitecture(**manifest.architecture)
-            model = load_gpt(architecture, path, manifest.numeric())
-        except Exception as error:
+            model = load(manifest.architecture, path, manifest.numeric())
+        except Exception as error:  # whatever hostile files provoke in a loader means the same thing
             raise ModelError(f"the weights {manifest.weights} do not fit the manifest: {error}") from error
         return RegisteredModel(manifest, model)
 
@@ -108,3 +111,23 @@ class ModelStore:
         with os.fdopen(descriptor, "wb") as file:
             file.write(data)
         Path(unfinished).replace(path)
+
+
+def _load_gpt(architecture: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> CausalModel:
+    sizes = TypeAdapter(GptArchitecture).validate_json(canonical_json(architecture), strict=True)
+    return load_gpt(sizes, weights, numeric_class)
+
+
+def _load_transformers(config: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> CausalModel:
+    # An extra that only those install who run such models; importing it takes seconds.
+    try:
+        from verifier.models.transformers_model import load_transformers  # noqa: PLC0415
+    except ImportError:
+        raise ModelError("models of this family need the extra `merit[transformers]`; install it") from None
+    return load_transformers(config, weights, numeric_class)
+
+
+_FAMILIES: dict[str, Callable[[Mapping[str, JsonValue], Path, NumericClass], CausalModel]] = {
+    "merit-gpt": _load_gpt,
+    "transformers": _load_transformers,
+}

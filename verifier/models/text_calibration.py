@@ -12,7 +12,6 @@ from verifier.models.calibration import (
     CalibrationTerms,
     LeafSample,
     Matrix,
-    conformal_lower,
     conformal_upper,
     fit_fingerprint,
 )
@@ -23,15 +22,15 @@ from verifier.models.profile import Profile
 
 @dataclass(frozen=True)
 class _TextLeaf:
-    """One output: its drawn chunk, the margins of its tokens, and what noise alone can make of a margin.
+    """One output: its drawn chunk, the margins of its tokens, and bounds on what noise alone can make of them.
 
-    logit_noise: twice the largest difference between the logits of provider and verifier: a token that is the best by
-    one is at most this far from the best by the other.
+    margin_bounds: by token, twice the largest difference between the logits of provider and verifier: a token that is
+    the best by one is at most this far from the best by the other.
     """
 
     sample: LeafSample
     margins: NDArray[np.float64]
-    logit_noise: float
+    margin_bounds: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -50,8 +49,8 @@ class TextTrial:
         """The profile that tells the model from every cheat.
 
         fingerprint_cheats: models whose traces must fall beyond the honest band (an int8 copy, a smaller model, ...).
-        token_cheats: models whose tokens must be refused even where the registered model recomputes the trace. One
-        that is also a fingerprint cheat of the same name is run once.
+        token_cheats: models whose tokens should be refused even where the registered model recomputes the trace; the
+        report says how often they are. One that is also a fingerprint cheat of the same name is run once.
         Raises CalibrationError as `fit_fingerprint` does.
         """
         honest = self._leaves(self.model)
@@ -62,7 +61,7 @@ class TextTrial:
             {name: [leaf.sample for leaf in leaves] for name, leaves in cheats.items()},
             self.terms,
         )
-        limits = _margin_limits(honest, tokens, self.terms.false_alarm)
+        limits = _margin_limits(honest, self.terms.false_alarm)
         refused = {
             name: sum(not limits.consistent(leaf.margins) for leaf in leaves) / len(leaves)
             for name, leaves in tokens.items()
@@ -91,10 +90,10 @@ class TextTrial:
                 torch.set_num_threads(other_threads)
                 second = self._replayed(part, outputs, other_batch)
                 for generation, (rows, margins), (other_rows, _) in zip(generations, first, second, strict=True):
-                    noise = _logit_noise(self.model, generation.hidden, rows)
+                    bounds = _margin_bounds(self.model, generation.hidden, rows)
                     verifiers = (rows, other_rows)
                     sample = LeafSample.draw(len(leaves), generation.hidden, verifiers, self.terms.chunk_rows)
-                    leaves.append(_TextLeaf(sample, margins, noise))
+                    leaves.append(_TextLeaf(sample, margins, bounds))
         finally:
             torch.set_num_threads(threads_before)
         return leaves
@@ -118,20 +117,14 @@ def _groups(requests: Sequence[TextRequest], batch: int) -> list[list[TextReques
 
 
 @torch.inference_mode()
-def _logit_noise(model: CausalModel, provider: Matrix, verifier: Matrix) -> float:
-    both = torch.from_numpy(np.stack([provider, verifier])).to(model.device)
-    ours, theirs = model.logits(both)
-    return 2 * float((ours - theirs).abs().max())
+def _margin_bounds(model: CausalModel, provider: Matrix, verifier: Matrix) -> NDArray[np.float64]:
+    ours, theirs = model.logits(torch.from_numpy(np.stack([provider, verifier])).to(model.device))
+    return 2 * np.asarray((ours - theirs).abs().amax(dim=-1).double().cpu().numpy())
 
 
-def _margin_limits(
-    honest: Sequence[_TextLeaf], cheats: Mapping[str, Sequence[_TextLeaf]], false_alarm: float
-) -> MarginLimits:
-    """peak: the most that numerical noise does, at the stated rate. mean: halfway to the closest cheat, if lower."""
-    peak = conformal_upper([leaf.logit_noise for leaf in honest], false_alarm)
-    honest_end = conformal_upper([float(leaf.margins.mean()) for leaf in honest], false_alarm)
-    cheat_starts = [
-        conformal_lower([float(leaf.margins.mean()) for leaf in leaves], false_alarm) for leaves in cheats.values()
-    ]
-    halfway = max(honest_end, (honest_end + min(cheat_starts, default=peak)) / 2)
-    return MarginLimits(mean=min(halfway, peak), peak=peak)
+def _margin_limits(honest: Sequence[_TextLeaf], false_alarm: float) -> MarginLimits:
+    """The most that numerical noise can make of an output's margins, at the stated rate."""
+    return MarginLimits(
+        mean=conformal_upper([float(leaf.margin_bounds.mean()) for leaf in honest], false_alarm),
+        peak=conformal_upper([float(leaf.margin_bounds.max()) for leaf in honest], false_alarm),
+    )

@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from verifier.fingerprint.sampling import SamplingRule
+from verifier.models.cheaper import quantised_copy
 from verifier.models.errors import ModelError
 from verifier.models.generation import TextRequest, generate, replay
 from verifier.models.gpt import Gpt, GptArchitecture
 from verifier.models.numeric_class import NumericClass
-from verifier.models.quantisation import quantised_copy
 
 RULE = SamplingRule(1.0)
 ARCHITECTURE = GptArchitecture(vocabulary=50, context=40, columns=32, layers=2, heads=2)

@@ -45,8 +45,6 @@ def test_identity__any_change__another(models: DemonstrationModels) -> None:
         lambda d: d.update(numeric_class="auto"),
         lambda d: d.update(numeric_class="cpu-int4"),
         lambda d: d.update(end_token=-1),
-        lambda d: d["architecture"].update(layers=-1),
-        lambda d: d["architecture"].update(layers=1.5),
         lambda d: d["profile"]["bands"].update(soft=10**6),
         lambda d: d["profile"]["bands"].pop("tau"),
         lambda d: d["profile"]["lattice"].update(words=5),

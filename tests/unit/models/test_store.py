@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pydantic import JsonValue
 from safetensors.torch import save_file
 
 from verifier.models.demonstration import NUMERIC_CLASS
@@ -17,7 +18,7 @@ TINY = GptArchitecture(context=8, columns=8, layers=1, heads=2)
 
 
 def register(
-    store: ModelStore, weights: Path, architecture: dict[str, int] | None = None, family: str = "merit-gpt"
+    store: ModelStore, weights: Path, architecture: dict[str, JsonValue] | None = None, family: str = "merit-gpt"
 ) -> Manifest:
     return store.register(
         weights,
@@ -82,12 +83,15 @@ def test_load__weights_gone__says_what_to_do(tmp_path: Path, weights: Path) -> N
         {**asdict(TINY), "columns": 16},
         {**asdict(TINY), "columns": 2**20, "layers": 100},
         {**asdict(TINY), "columns": 2**40},
+        {**asdict(TINY), "layers": -1},
+        {**asdict(TINY), "layers": 1.5},
+        {**asdict(TINY), "layers": "1"},
         {**asdict(TINY), "heads": 0},
         {**asdict(TINY), "heads": 3},
     ],
 )
 def test_register__architecture_that_does_not_fit__refused(
-    tmp_path: Path, weights: Path, architecture: dict[str, int]
+    tmp_path: Path, weights: Path, architecture: dict[str, JsonValue]
 ) -> None:
     with pytest.raises(ModelError, match="do not fit"):
         register(ModelStore(tmp_path / "models"), weights, architecture)

@@ -1,0 +1,133 @@
+"""What `merit model register | calibrate | show` do."""
+
+import copy
+import json
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from verifier.models.calibration import CalibrationTerms
+from verifier.models.causal import CausalModel
+from verifier.models.cheaper import quantised_copy
+from verifier.models.errors import ModelError
+from verifier.models.generation import TextRequest
+from verifier.models.manifest import Manifest
+from verifier.models.numeric_class import NumericClass
+from verifier.models.profile import Histogram
+from verifier.models.store import ModelStore
+from verifier.models.text_calibration import TextTrial
+
+_BARS = 60
+_LINES = 32
+
+
+def register_transformers(
+    store: ModelStore, directory: Path, *, numeric_class: NumericClass, temperature: float, end_token: int
+) -> Manifest:
+    """Registers a directory with `config.json` and `model.safetensors`, as `transformers` saves one.
+
+    Raises ModelError when files are missing, do not fit each other, or name code of their own.
+    """
+    config_path, weights = directory / "config.json", directory / "model.safetensors"
+    for path in (config_path, weights):
+        if not path.is_file():
+            raise ModelError(f"{path} does not exist; save the model as one safetensors file beside its config.json")
+    try:
+        config = json.loads(config_path.read_bytes())
+    except ValueError as error:
+        raise ModelError(f"{config_path} is not JSON: {error}") from None
+    return store.register(
+        weights,
+        family="transformers",
+        architecture=config,
+        tokenizer="token ids",
+        end_token=end_token,
+        numeric_class=numeric_class,
+        temperature=temperature,
+    )
+
+
+def calibrate_model(
+    store: ModelStore,
+    identity: bytes,
+    requests: Sequence[TextRequest],
+    terms: CalibrationTerms,
+    smaller_models: Mapping[str, CausalModel] | None = None,
+) -> Manifest:
+    """Calibrates a registered model against cheaper copies of itself, and stores the manifest with its profile.
+
+    The copies are int8 and int4 weights and an fp8 cache; tokens of the int4 copy are what the margins must refuse.
+    smaller_models: others to tell from it, by trace and by tokens. Raises ModelError or CalibrationError.
+    """
+    registered = store.load(identity)
+    model = registered.model
+    if not isinstance(model, nn.Module):
+        raise ModelError("only a model whose weights can be read is calibrated")
+    int4 = quantised_copy(model, 4)
+    coarse = copy.copy(model)
+    coarse.cache_type = torch.float8_e4m3fn
+    others = dict(smaller_models or {})
+    trial = TextTrial(model, registered.manifest.sampling(), registered.manifest.end_token, requests, terms)
+    profile = trial.calibrate(
+        fingerprint_cheats={"int8": quantised_copy(model, 8), "int4": int4, "fp8 cache": coarse, **others},
+        token_cheats={"int4": int4, **others},
+    )
+    return store.add_profile(registered.manifest, profile)
+
+
+def random_requests(model: CausalModel, count: int, seed: int) -> list[TextRequest]:
+    """Requests of random tokens, for want of text: half of the context as prompt, a quarter of it as output."""
+    draw = random.Random(seed)  # noqa: S311 - test material, not a secret
+    prompt, output = min(model.context // 2, 512), min(model.context // 4, 256)
+    return [
+        TextRequest(tuple(draw.randrange(model.vocabulary) for _ in range(prompt)), output, draw.getrandbits(64))
+        for _ in range(count)
+    ]
+
+
+def describe(manifest: Manifest) -> str:
+    """A manifest for people: what it runs, and how far honest runs and cheats are apart."""
+    lines = [
+        f"model          {manifest.identity.hex()}",
+        f"family         {manifest.family}",
+        f"weights        {manifest.weights}",
+        f"numeric class  {manifest.numeric_class}",
+        f"temperature    {manifest.temperature}",
+    ]
+    if manifest.profile_document is None:
+        return "\n".join([*lines, "profile        none; run `merit model calibrate`"])
+    profile = manifest.profile()
+    bands, report = profile.bands, profile.report
+    lines += [
+        f"digest         {profile.lattice.words} words of 256 bits for each {profile.lattice.chunk_rows} rows",
+        f"bands          tau {bands.tau}, soft {bands.soft}, hard {bands.hard} of {profile.lattice.bits} bits",
+        f"margins        mean {profile.margins.mean:.4g}, peak {profile.margins.peak:.4g}",
+        f"false alarms   at most {report.false_alarm:.2%} of honest leaves beyond the honest band, "
+        f"{report.honest.share_above(bands.hard):.2%} of {report.honest.total} beyond hard",
+    ]
+    lines += [
+        f"detection      {name}: {histogram.share_above(bands.hard):.2%} of {histogram.total} leaves"
+        for name, histogram in report.cheats.items()
+    ]
+    lines += [f"token check    {name}: {share:.2%} of outputs" for name, share in report.token_cheats.items()]
+    closest = min(report.cheats, key=lambda name: report.cheats[name].mean)
+    return "\n".join([*lines, "", *_histograms(report.honest, closest, report.cheats[closest])])
+
+
+def _histograms(honest: Histogram, name: str, cheat: Histogram) -> list[str]:
+    """Honest leaves and the closest cheat's side by side, by distance."""
+    bits = len(honest.counts)
+    step = -(-bits // _LINES)
+    ours = [sum(honest.counts[i : i + step]) / honest.total for i in range(0, bits, step)]
+    theirs = [sum(cheat.counts[i : i + step]) / cheat.total for i in range(0, bits, step)]
+    half = _BARS // 2
+    scale = half / max(*ours, *theirs)
+    rows = [f"{'bits':>9}  {'honest':<{half}} {name}"]
+    for index, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+        if a or b:
+            place = f"{index * step}-{min(bits, (index + 1) * step) - 1}"
+            rows.append(f"{place:>9}  {'#' * round(a * scale):<{half}} {'x' * round(b * scale)}".rstrip())
+    return rows

@@ -1,169 +1,172 @@
 """The diagonal `d(j) = G(j, j)` of `G = (I - r P)^-1`: expected visits to `j` of a walk that starts there."""
 
-from functools import cached_property
-from typing import NamedTuple
+from dataclasses import dataclass
+from functools import cached_property, partial
 
 import numpy as np
 import scipy.sparse.csgraph
 from numpy.typing import NDArray
 
-from scoring.reputation.compiled import compiled
+from scoring.reputation.graph import FeedbackGraph
+from scoring.reputation.push import returns_by_push
+from scoring.reputation.sweeps import returns_by_elimination, returns_by_sweeps
 from scoring.reputation.transition import Floats, Ints, Rows, Transition, as_rows
+from scoring.reputation.visits import solve, walk_on
 
 UNKNOWN = np.nan
-STEP = 0.25  # by which a residual's level falls from one round to the next
+SMALL = 1024  # nodes of a component that is solved as a dense matrix, of 8 MB at most
+PROBES = 3
+SETTLING = 30
+SWEEPS_WORTH = 6  # a component is swept as a whole if its probes follow more than this many times its edges
 
 
-class Push(NamedTuple):
-    """One direction of a local solution around a node. All arrays have shape (n,)."""
+@dataclass(frozen=True, eq=False)
+class Component:
+    """A strongly connected component with more than one node, as a graph of its own."""
 
-    residual: Floats  # what has arrived and not been carried on
-    settled: Floats  # what has been carried on
-    seen: NDArray[np.int32]  # the nodes that anything has reached, first the one in the middle
-    known: NDArray[np.bool_]  # whether a node is among them
-    queue: NDArray[np.int32]
-    queued: NDArray[np.bool_]
+    rows: Rows  # r P within the component
+    columns: Rows
+    stop: float
+    tolerance: float
 
+    def returns(self, nodes: Ints) -> Floats:
+        """`G(j, j)` for nodes by their number in the component, shape (k,)."""
+        enough = self.tolerance * self.stop
+        if self._is_local:
+            return returns_by_push(nodes, self.rows, self.columns, enough)[0]
+        if self.rows.begin.size <= SMALL:
+            return self._all[nodes]
+        return returns_by_sweeps(nodes, self.rows, *self._typical, enough)
 
-@compiled
-def new_push(n: int) -> Push:
-    return Push(
-        np.zeros(n),
-        np.zeros(n),
-        np.empty(n, np.int32),
-        np.zeros(n, np.bool_),
-        np.empty(n, np.int32),
-        np.zeros(n, np.bool_),
-    )
+    @cached_property
+    def _is_local(self) -> bool:
+        """Whether push is the cheaper way. Found out at fixed nodes, so that no result depends on what was asked."""
+        n = self.rows.begin.size
+        probes = np.arange(min(PROBES, n)) * (n // min(PROBES, n))
+        _, work = returns_by_push(probes, self.rows, self.columns, self.tolerance * self.stop)
+        return work <= SWEEPS_WORTH * probes.size * self.rows.target.size
 
+    @cached_property
+    def _all(self) -> Floats:
+        return returns_by_elimination(self.rows)
 
-@compiled
-def start_push(side: Push, node: int) -> None:
-    side.residual[node] = 1.0
-    side.seen[0] = node
-    side.known[node] = True
-
-
-@compiled
-def clear_push(side: Push, count: int) -> None:
-    for i in range(count):
-        node = side.seen[i]
-        side.residual[node] = 0.0
-        side.settled[node] = 0.0
-        side.known[node] = False
-
-
-@compiled
-def push(side: Push, count: int, rows: Rows, level: float, by_length: bool) -> tuple[int, int]:
-    """Carry on every residual above `level` (times the row's length), until none is left.
-
-    Returns the number of nodes seen, and of edges followed.
-    """
-    residual, settled, seen, known, queue, queued = side
-    pending = 0
-    for i in range(count):
-        node = seen[i]
-        if residual[node] > level * (rows.end[node] - rows.begin[node] if by_length else 1):
-            queue[pending] = node
-            queued[node] = True
-            pending += 1
-    work = count
-    head = 0
-    while pending > 0:
-        node = queue[head]
-        head = head + 1 if head + 1 < queue.size else 0
-        pending -= 1
-        queued[node] = False
-        moved = residual[node]
-        residual[node] = 0.0
-        settled[node] += moved
-        work += rows.end[node] - rows.begin[node] + 1
-        for at in range(rows.begin[node], rows.end[node]):
-            to = rows.target[at]
-            if not known[to]:
-                known[to] = True
-                seen[count] = to
-                count += 1
-            residual[to] += moved * rows.probability[at]
-            if not queued[to] and residual[to] > level * (rows.end[to] - rows.begin[to] if by_length else 1):
-                queued[to] = True
-                tail = head + pending
-                queue[tail if tail < queue.size else tail - queue.size] = to
-                pending += 1
-    return count, work
+    @cached_property
+    def _typical(self) -> tuple[Floats, Floats]:
+        """Where walks within the component tend to be after many steps, and their further visits from there."""
+        step = partial(walk_on, self.rows, survive=1.0)
+        typical = np.full(self.rows.begin.size, 1 / self.rows.begin.size)
+        for _ in range(SETTLING):
+            typical = step(typical)
+            typical /= typical.sum()
+        return typical, solve(step, np.zeros_like(typical), typical, self.stop, self.tolerance)[0]
 
 
-@compiled
-def returns(nodes: Ints, rows: Rows, columns: Rows, enough: float) -> Floats:
-    """`G(j, j)` of each node `j` of `nodes`, shape (k,). See `Diagonal`.
-
-    `rows` and `columns` hold `(1 - stop) P` within components. `enough`: the product of the residuals to end with.
-    """
-    ahead, back = new_push(rows.begin.size), new_push(rows.begin.size)
-    result = np.empty(nodes.size)
-    for which in range(nodes.size):
-        node = nodes[which]
-        start_push(ahead, node)
-        start_push(back, node)
-        ahead_count, back_count, ahead_work, back_work = 1, 1, 0, 0
-        ahead_level, back_level = 1.0, 1.0
-        while True:
-            mass, largest = 0.0, 0.0
-            for i in range(ahead_count):
-                mass += ahead.residual[ahead.seen[i]]
-            for i in range(back_count):
-                largest = max(largest, back.residual[back.seen[i]])
-            if mass * largest <= enough:
-                break
-            if ahead_work <= back_work:
-                ahead_level *= STEP
-                ahead_count, work = push(ahead, ahead_count, rows, ahead_level, True)
-                ahead_work += work
-            else:
-                back_level = STEP * min(back_level, largest)
-                back_count, work = push(back, back_count, columns, back_level, False)
-                back_work += work
-        total = ahead.settled[node]
-        for i in range(ahead_count):
-            total += ahead.residual[ahead.seen[i]] * back.settled[ahead.seen[i]]
-        clear_push(ahead, ahead_count)
-        clear_push(back, back_count)
-        result[which] = total
+def touched(component: Ints, nodes: Ints) -> NDArray[np.bool_]:
+    """Whether one of `nodes` is in each node's component, shape (n,)."""
+    flag = np.zeros(component.size, np.bool_)
+    flag[component[nodes]] = True
+    result: NDArray[np.bool_] = flag[component]
     return result
+
+
+def part_of(side: Rows, span: slice) -> Rows:
+    """Some rows, none of which leads to a node outside of them, as a graph of their own."""
+    first, last = side.begin[span.start], side.end[span.stop - 1]
+    return Rows(
+        side.begin[span] - first,
+        side.end[span] - first,
+        side.target[first:last] - np.int32(span.start),
+        side.probability[first:last],
+    )
 
 
 class Diagonal:
     """The diagonal of one transition, computed for the nodes that are asked for and kept.
 
     It is 1 where a node lies on no cycle, and otherwise depends on nothing outside the node's strongly connected
-    component. There, forward push from `j` leaves visits `p` and a residual `a >= 0`, backward push leaves `q` and a
-    residual `b >= 0` (Andersen et al., "Local computation of PageRank contributions", 2007), and
-
-        G(j, j) = p(j) + a . q + a G b,      0 <= a G b <= sum(a) max(b) / stop,
-
-    so the work goes to whichever side has been cheaper so far until the product of the two residuals is small enough.
+    component.
     """
 
-    def __init__(self, transition: Transition, stop: float, tolerance: float) -> None:
-        self._transition, self._stop, self._tolerance = transition, stop, tolerance
-        count, component = scipy.sparse.csgraph.connected_components(transition.matrix, connection="strong")
-        self.component: Ints = component.astype(np.int64)
-        self.on_cycle: NDArray[np.bool_] = np.bincount(component, minlength=count)[component] > 1
-        self._values: Floats = np.where(self.on_cycle, UNKNOWN, 1.0)
+    def __init__(self, graph: FeedbackGraph, transition: Transition, stop: float, tolerance: float) -> None:
+        self._graph, self._transition, self._stop, self._tolerance = graph, transition, stop, tolerance
+        self._before: Diagonal | None = None
+        self._components: dict[int, Component] = {}
+
+    def carried_to(self, transition: Transition) -> "Diagonal":
+        """The same for a changed graph: values are kept where no row of the component has changed."""
+        after = Diagonal(self._graph, transition, self._stop, self._tolerance)
+        after._before = self if "_values" in self.__dict__ else self._before
+        return after
+
+    def of(self, nodes: Ints) -> Floats:
+        """`G(j, j)` for each position `j` in `nodes`, shape (k,), each within the tolerance."""
+        missing = np.unique(nodes[np.isnan(self._values[nodes])])
+        by_component = missing[np.argsort(self.component[missing], kind="stable")]
+        ends = np.flatnonzero(np.diff(self.component[by_component])) + 1
+        for part in np.split(by_component, ends) if missing.size else ():
+            component = self._component(int(self.component[part[0]]))
+            self._values[part] = component.returns(self._inner_number[part])
+        result: Floats = self._values[nodes]
+        return result
+
+    def work(self) -> int:
+        """The size of the whole task: nodes of each component times its edges, summed."""
+        rows, _ = self._inner
+        return int((self._sizes * (rows.end[self._begin[1:] - 1] - rows.begin[self._begin[:-1]])).sum())
+
+    @cached_property
+    def component(self) -> Ints:
+        """The number of each node's strongly connected component, shape (n,)."""
+        _, component = scipy.sparse.csgraph.connected_components(self._transition.matrix, connection="strong")
+        return component.astype(np.int64)
+
+    @cached_property
+    def _sizes(self) -> Ints:
+        return np.bincount(self.component)
+
+    @cached_property
+    def _begin(self) -> Ints:
+        """Where each component begins when the nodes are sorted by component."""
+        return np.concatenate([[0], np.cumsum(self._sizes)])
+
+    @cached_property
+    def _inner_number(self) -> Ints:
+        """The number of each node within its component, shape (n,)."""
+        order = np.argsort(self.component, kind="stable")
+        number = np.empty_like(order)
+        number[order] = np.arange(order.size) - self._begin[self.component[order]]
+        return number
 
     @cached_property
     def _inner(self) -> tuple[Rows, Rows]:
-        """`(1 - stop) P` by rows and by columns, without the edges that lead from one component to another."""
-        matrix = self._transition.matrix.tocoo()
-        inside = self.component[matrix.row] == self.component[matrix.col]
-        content = ((1 - self._stop) * matrix.data[inside], (matrix.row[inside], matrix.col[inside]))
-        inner = scipy.sparse.csr_array(content, shape=matrix.shape)
-        return as_rows(inner), as_rows(inner.tocsc())
+        """`(1 - stop) P` by rows and by columns, sorted by component, without the edges between components."""
+        edges = self._transition.matrix.tocoo()
+        inside = self.component[edges.row] == self.component[edges.col]
+        place = self._begin[self.component] + self._inner_number
+        content = (1 - self._stop) * edges.data[inside], (place[edges.row[inside]], place[edges.col[inside]])
+        matrix = scipy.sparse.csr_array(content, shape=edges.shape)
+        matrix.sort_indices()
+        return as_rows(matrix), as_rows(matrix.tocsc())
 
-    def of(self, nodes: Ints) -> Floats:
-        """`G(j, j)` for each position `j` in `nodes`, shape (k,), each within `tolerance`."""
-        missing = nodes[np.isnan(self._values[nodes])]
-        if missing.size:
-            self._values[missing] = returns(missing, *self._inner, self._tolerance * self._stop)
-        result: Floats = self._values[nodes]
-        return result
+    def _component(self, number: int) -> Component:
+        known = self._components.get(number)
+        if known is None:
+            span = slice(self._begin[number], self._begin[number + 1])
+            rows, columns = (part_of(side, span) for side in self._inner)
+            known = self._components[number] = Component(rows, columns, self._stop, self._tolerance)
+        return known
+
+    @cached_property
+    def _values(self) -> Floats:
+        values = np.where(self._sizes[self.component] > 1, UNKNOWN, 1.0)
+        before, self._before = self._before, None
+        if before is not None:
+            old = before._transition
+            changed = np.array(self._graph.rows_changed_since(old.version), np.int64)
+            here = self._transition.position[: old.node_count]
+            stale = touched(self.component, self._transition.position[changed])[here]
+            known = changed[changed < old.node_count]
+            stale |= touched(before.component, old.position[known])[old.position]
+            kept = ~stale & np.isnan(values[here])
+            values[here[kept]] = before._values[old.position][kept]
+        return values

@@ -90,7 +90,7 @@ def depth_first(rows: Rows, roots: Ints) -> Search:
 
 
 @compiled
-def find_bridges(rows: Rows, columns: Rows, roots: Ints) -> Ints:
+def find_bridges(rows: Rows, columns: Rows, roots: Ints) -> NDArray[np.int32]:
     """See `bridges`. Lengauer and Tarjan, "A fast algorithm for finding dominators in a flowgraph" (1979), simple."""
     number, vertex, parent = depth_first(rows, roots)
     found = vertex.size
@@ -109,9 +109,10 @@ def find_bridges(rows: Rows, columns: Rows, roots: Ints) -> Ints:
         node = vertex[i]
         for at in range(columns.begin[node], columns.end[node]):
             before = number[columns.target[at]]
-            if before >= 0:
-                best = lowest(before, forest)
-                semi[i] = min(semi[i], semi[best])
+            if before > i:
+                semi[i] = min(semi[i], semi[lowest(before, forest)])
+            elif before >= 0:
+                semi[i] = min(semi[i], before)
         if is_entry[i]:
             semi[i] = 0
         chain[i] = bucket[semi[i]]
@@ -125,7 +126,7 @@ def find_bridges(rows: Rows, columns: Rows, roots: Ints) -> Ints:
             waiting = chain[waiting]
         bucket[above] = -1
 
-    bridge = np.full(number.size, -1, np.int64)
+    bridge = np.full(number.size, -1, np.int32)
     top = np.empty(found, np.int32)
     top[0] = 0
     for i in range(1, found):
@@ -138,7 +139,7 @@ def find_bridges(rows: Rows, columns: Rows, roots: Ints) -> Ints:
     return bridge
 
 
-def bridges(transition: Transition, roots: Ints) -> Ints:
+def bridges(transition: Transition, roots: Ints) -> NDArray[np.int32]:
     """For each node its bridge, shape (n,): the first node behind the root that all walks to it pass.
 
     A node that has two disjoint ways from the root, or an edge from it, is its own bridge; one that no walk reaches has

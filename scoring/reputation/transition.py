@@ -46,6 +46,27 @@ def as_rows(matrix: scipy.sparse.csr_array | scipy.sparse.csc_array) -> Rows:
     return Rows(start[:-1], start[1:], matrix.indices.astype(np.int32), matrix.data)
 
 
+class Pool:
+    """Room for rows that are written once and never changed, twice as much as a graph of this size needs."""
+
+    def __init__(self, target: NDArray[np.int32], probability: Floats) -> None:
+        self._used, self._capacity = 0, 2 * target.size + 1024
+        self._target, self._probability = np.empty(self._capacity, np.int32), np.empty(self._capacity)
+        self.append(target, probability)
+
+    def has_room(self, count: int) -> bool:
+        return self._used + count <= self._capacity
+
+    def append(self, target: NDArray[np.int32], probability: Floats) -> int:
+        """Write entries behind the last ones; returns where they begin."""
+        begin, self._used = self._used, self._used + target.size
+        self._target[begin : self._used], self._probability[begin : self._used] = target, probability
+        return begin
+
+    def rows(self, begin: Ints, end: Ints) -> Rows:
+        return Rows(begin, end, self._target, self._probability)
+
+
 @dataclass(frozen=True, eq=False)
 class Transition:
     """`P(i, j) = w(i, j) / sum_k w(i, k)` for n nodes; a node without out-edges has an empty row and ends the walk.
@@ -58,6 +79,7 @@ class Transition:
     position: Ints  # (n,) the inverse
     key: NDArray[np.uint64]  # (n,) canonical keys by position
     rows: Rows  # row i: the probability of each target of node i
+    pool: Pool  # where the rows are; shared with the transitions that this one was patched from
     version: int  # of the graph
 
     @classmethod
@@ -70,13 +92,8 @@ class Transition:
         source, target = position[source], position[target]
         order = np.argsort(source * number.size + target, kind="stable")
         start = np.searchsorted(source[order], np.arange(number.size + 1)).astype(np.int64)
-        return cls(
-            number=number,
-            position=position,
-            key=key[number],
-            rows=Rows(start[:-1], start[1:], target[order].astype(np.int32), normalise(start, weight[order])),
-            version=graph.version[0],
-        )
+        pool = Pool(target[order].astype(np.int32), normalise(start, weight[order]))
+        return cls(number, position, key[number], pool.rows(start[:-1], start[1:]), pool, graph.version[0])
 
     @property
     def node_count(self) -> int:
@@ -92,23 +109,28 @@ class Transition:
             return self
         changed = graph.rows_changed_since(self.version)
         written = [graph.row_arrays(row) for row in changed]
-        size = self.rows.target.size
-        if size + sum(ends.size for ends, _ in written) > 2 * graph.edge_count + 1024:
-            return Transition.build(graph)  # there would be more replaced rows than rows in use
+        if not self.pool.has_room(sum(ends.size for ends, _ in written)):
+            return Transition.build(graph)
         new = np.arange(self.node_count, graph.node_count)
         number, position = np.concatenate([self.number, new]), np.concatenate([self.position, new])
-        key = np.concatenate([self.key, graph.keys[self.node_count :]])
+        key = np.concatenate([self.key, graph.keys[self.node_count :]]) if new.size else self.key
         begin, end = np.pad(self.rows.begin, (0, new.size)), np.pad(self.rows.end, (0, new.size))
-        targets, probabilities = [self.rows.target], [self.rows.probability]
         for row, (ends, weights) in zip(changed, written, strict=True):
             target = position[ends]
             order = np.argsort(key[target], kind="stable")
-            targets.append(target[order].astype(np.int32))
-            probabilities.append(normalise(np.array([0, ends.size]), weights[order]))
-            begin[position[row]], end[position[row]] = size, size + ends.size
-            size += ends.size
-        rows = Rows(begin, end, np.concatenate(targets), np.concatenate(probabilities))
-        return Transition(number, position, key, rows, graph.version[0])
+            probability = normalise(np.array([0, ends.size]), weights[order])
+            at = begin[position[row]] = self.pool.append(target[order].astype(np.int32), probability)
+            end[position[row]] = at + ends.size
+        return Transition(number, position, key, self.pool.rows(begin, end), self.pool, graph.version[0])
+
+    def row(self, position: int) -> list[tuple[int, float]]:
+        """Where one hop from a node leads, and with what probability."""
+        span = slice(self.rows.begin[position], self.rows.end[position])
+        return list(zip(self.rows.target[span].tolist(), self.rows.probability[span].tolist(), strict=True))
+
+    def same_positions(self, other: "Transition") -> bool:
+        """Whether a node of both sits at the same position in both."""
+        return self.pool is other.pool
 
     @cached_property
     def matrix(self) -> scipy.sparse.csr_array:

@@ -1,0 +1,226 @@
+"""Sampled walks that anybody can draw again: a walk is a pure function of the random seed and the graph."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.reputation.compiled import compiled
+from scoring.reputation.transition import Floats, Ints, Rows, Transition
+
+Words = NDArray[np.uint64]
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
+MIX_2 = np.uint64(0x94D049BB133111EB)
+WALK = np.uint64(0xD1B54A32D192ED03)
+STOP = np.uint64(0x5354_4F50)  # takes the place of a node's key where a walk decides whether to stop
+# log2 without a library, whose last bits differ: log2(m) = (m - 1) (1 + (m - 2) q(m - 1)) for m in [1, 2), with q the
+# Chebyshev fit of degree 7. Exact at both ends, and within 3e-8 between them.
+Q = (
+    -0.44269491376344894,
+    0.2786353875234986,
+    -0.20186264733908665,
+    0.15507040720137652,
+    -0.11504460269396001,
+    0.07076450714275347,
+    -0.02920529220505634,
+    0.005684767365093651,
+)
+
+
+@compiled
+def mixed(word: np.uint64) -> np.uint64:
+    """The finaliser of splitmix64."""
+    word = (word ^ (word >> np.uint64(30))) * MIX_1
+    word = (word ^ (word >> np.uint64(27))) * MIX_2
+    return word ^ (word >> np.uint64(31))
+
+
+@compiled
+def waiting_time(chance: float) -> float:
+    """`-log2(1 - chance)`: exponentially distributed for a uniform number in (0, 1)."""
+    fraction, exponent = 2.0 - 2.0 * chance, 0.0
+    while fraction < 1.0:
+        fraction, exponent = 2.0 * fraction, exponent + 1.0
+    t = fraction - 1.0
+    q = ((((((Q[7] * t + Q[6]) * t + Q[5]) * t + Q[4]) * t + Q[3]) * t + Q[2]) * t + Q[1]) * t + Q[0]
+    return (1.0 - t) * (1.0 + t * q) + exponent
+
+
+@compiled
+def uniform(draw: np.uint64, key: np.uint64) -> float:
+    """A number in (0, 1), exact in 53 bits, as is its difference from 1."""
+    return np.float64(mixed(draw ^ key) >> np.uint64(12)) * 2.0**-52 + 2.0**-53
+
+
+@compiled
+def first(node: int, rows: Rows, key: Words, draw: np.uint64) -> int:
+    """The entry of least `Exp(H(draw, key)) / weight`: each wins with a probability proportional to its weight.
+
+    `u <= -log(1 - u) <= u / (1 - u)`, so mostly the winner is known without a logarithm.
+    """
+    begin, end = rows.begin[node], rows.end[node]
+    winner, least, second = begin, np.inf, np.inf
+    for at in range(begin, end):
+        bound = uniform(draw, key[rows.target[at]]) / rows.probability[at]
+        winner = at if bound < least else winner
+        second = min(second, max(bound, least))
+        least = min(bound, least)
+    if least >= second * (1.0 - uniform(draw, key[rows.target[winner]])):
+        best = np.inf
+        for at in range(begin, end):
+            time = waiting_time(uniform(draw, key[rows.target[at]])) / rows.probability[at]
+            if time < best:
+                winner, best = at, time
+    entry: int = winner
+    return entry
+
+
+@compiled
+def draw_walks(draws: Words, starts: Ints, rows: Rows, key: Words, stop: float) -> tuple[Ints, NDArray[np.int32]]:
+    """Walks by their random words: where each begins in the second array, shape (k + 1,), and the nodes it passes."""
+    begin = np.zeros(draws.size + 1, np.int64)
+    passed = np.empty(1024 + int(2 * draws.size / stop), np.int32)
+    size = 0
+    threshold = np.uint64(stop * 2.0**53)
+    for which in range(draws.size):
+        draw, node = draws[which], starts[which]
+        while True:
+            if size == passed.size:
+                larger = np.empty(2 * size, np.int32)
+                larger[:size] = passed
+                passed = larger
+            passed[size] = node
+            size += 1
+            draw += GOLDEN
+            if rows.begin[node] == rows.end[node] or mixed(draw ^ STOP) >> np.uint64(11) < threshold:
+                break
+            node = rows.target[first(node, rows, key, draw)]
+        begin[which + 1] = size
+    return begin, passed[:size]
+
+
+@compiled
+def draw_starts(draws: Words, seeds: Rows, key: Words) -> Ints:
+    """Where walks with these random words start. `seeds` has one row, which is that of the virtual seed."""
+    starts = np.empty(draws.size, np.int64)
+    for which in range(draws.size):
+        starts[which] = seeds.target[first(0, seeds, key, draws[which])]
+    return starts
+
+
+@compiled
+def walk_draws(numbers: Ints, random_seed: np.uint64) -> Words:
+    """The random words that walks begin with."""
+    draws = np.empty(numbers.size, np.uint64)
+    for which in range(numbers.size):
+        draws[which] = mixed(random_seed ^ (np.uint64(numbers[which]) * WALK))
+    return draws
+
+
+@compiled
+def count_passed(n: int, begin: Ints, passed: NDArray[np.int32]) -> tuple[Ints, Ints]:
+    """For each of `n` nodes: how often it was passed, and by how many walks."""
+    visits = np.zeros(n, np.int64)
+    reached = np.zeros(n, np.int64)
+    last = np.full(n, -1, np.int64)
+    for walk in range(begin.size - 1):
+        for at in range(begin[walk], begin[walk + 1]):
+            node = passed[at]
+            visits[node] += 1
+            if last[node] != walk:
+                last[node] = walk
+                reached[node] += 1
+    return visits, reached
+
+
+@compiled
+def touched(begin: Ints, passed: NDArray[np.int32], changed: NDArray[np.bool_]) -> Ints:
+    """The walks that left a node whose row has changed, by position in `begin`."""
+    found = []
+    for walk in range(begin.size - 1):
+        for at in range(begin[walk], begin[walk + 1]):
+            if changed[passed[at]]:
+                found.append(walk)
+                break
+    return np.array(found, np.int64) if found else np.empty(0, np.int64)
+
+
+@compiled
+def replaced(
+    begin: Ints, passed: NDArray[np.int32], which: Ints, new_begin: Ints, new_passed: NDArray[np.int32]
+) -> tuple[Ints, NDArray[np.int32]]:
+    """The walks with the `which[i]`-th replaced by the `i`-th new one."""
+    size = passed.size + new_passed.size
+    for walk in which:
+        size -= begin[walk + 1] - begin[walk]
+    result_begin = np.zeros_like(begin)
+    result = np.empty(size, np.int32)
+    new = 0
+    for walk in range(begin.size - 1):
+        if new < which.size and which[new] == walk:
+            source, first_at, last_at = new_passed, new_begin[new], new_begin[new + 1]
+            new += 1
+        else:
+            source, first_at, last_at = passed, begin[walk], begin[walk + 1]
+        at = result_begin[walk]
+        result_begin[walk + 1] = at + last_at - first_at
+        result[at : at + last_at - first_at] = source[first_at:last_at]
+    return result_begin, result
+
+
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """The walks 0 .. k-1 from one source.
+
+    Walk `k` stops at its step `t` by `H(random_seed, k, t)`, and else goes to the node `v` of least
+    `Exp(H(random_seed, k, t, v)) / w(u, v)`. So two graphs give the same walk unless it leaves a node whose row
+    differs, and drawing those walks again gives what drawing all of them would, bit for bit.
+    """
+
+    transition: Transition
+    source: Floats
+    random_seed: int
+    stop: float
+    begin: Ints  # (k + 1,)
+    passed: NDArray[np.int32]  # positions
+
+    @classmethod
+    def draw(cls, transition: Transition, source: Floats, count: int, random_seed: int, stop: float) -> "Walks":
+        walks = np.arange(count)
+        return cls(transition, source, random_seed, stop, *cls._drawn(walks, transition, source, random_seed, stop))
+
+    def carried_to(self, transition: Transition, source: Floats) -> "Walks":
+        """The same for a changed graph."""
+        count = self.begin.size - 1
+        if not transition.same_positions(self.transition):
+            return Walks.draw(transition, source, count, self.random_seed, self.stop)
+        added = transition.node_count - self.transition.node_count
+        before, after = self.transition.rows, transition.rows
+        changed = (np.pad(before.begin, (0, added)) != after.begin) | (np.pad(before.end, (0, added)) != after.end)
+        again = touched(self.begin, self.passed, changed)
+        drawn = self._drawn(again, transition, source, self.random_seed, self.stop)
+        kept = replaced(self.begin, self.passed, again, *drawn)
+        return Walks(transition, source, self.random_seed, self.stop, *kept)
+
+    def counts(self) -> tuple[Ints, Ints]:
+        """Visits to each node, and walks that reach it, each of shape (n,)."""
+        return count_passed(self.transition.node_count, self.begin, self.passed)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held for this source alone."""
+        rows = self.transition.rows
+        return self.source.nbytes + self.begin.nbytes + self.passed.nbytes + rows.begin.nbytes + rows.end.nbytes
+
+    @staticmethod
+    def _drawn(
+        numbers: Ints, transition: Transition, source: Floats, random_seed: int, stop: float
+    ) -> tuple[Ints, NDArray[np.int32]]:
+        draws = walk_draws(numbers, np.uint64(random_seed))
+        seeds = np.flatnonzero(source)
+        seeds = seeds[np.argsort(transition.key[seeds], kind="stable")]
+        row = Rows(np.array([0]), np.array([seeds.size]), seeds.astype(np.int32), source[seeds])
+        starts = draw_starts(draws, row, transition.key)
+        return draw_walks(draws, starts, transition.rows, transition.key, stop)

@@ -1,0 +1,119 @@
+"""Sampled walks: what they estimate, and that they can be drawn again."""
+
+import math
+
+import numpy as np
+import pytest
+
+from scoring.reputation import FeedbackGraph, MeritRank
+from scoring.reputation.transition import Rows
+from scoring.reputation.walks import first, waiting_time
+
+
+def random_graph(random_seed: int, nodes: int = 60, edges: int = 300) -> FeedbackGraph:
+    rng = np.random.default_rng(random_seed)
+    source = rng.integers(0, nodes, edges)
+    return FeedbackGraph.from_arrays(source, (source + rng.integers(1, nodes, edges)) % nodes, rng.random(edges) + 0.1)
+
+
+def test_waiting_time__whole_range__is_the_logarithm():
+    chances = np.concatenate(
+        [np.linspace(1e-9, 1 - 1e-9, 20_001), 2.0 ** -np.arange(1, 53), 1 - 2.0 ** -np.arange(1, 53)]
+    )
+    for chance in chances.tolist():
+        assert waiting_time(chance) == pytest.approx(-math.log1p(-chance) / math.log(2), rel=2e-7)
+
+
+def test_first__many_draws__wins_in_proportion_to_the_weight():
+    weight = np.array([0.5, 0.3, 0.15, 0.05])
+    row = Rows(np.array([0]), np.array([4]), np.arange(4, dtype=np.int32), weight)
+    key = np.arange(4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    draws = np.random.default_rng(1).integers(0, 2**64, 20_000, dtype=np.uint64)
+    wins = np.bincount([first(0, row, key, draw) for draw in draws], minlength=4)
+    chi_square = ((wins - 20_000 * weight) ** 2 / (20_000 * weight)).sum()
+    assert chi_square < 16.3  # 0.1 % of fair races with 3 degrees of freedom exceed it
+
+
+def test_sampled__against_exact__within_the_reported_errors():
+    graph = random_graph(2)
+    exact = MeritRank(graph, stop=0.2).scores({0: 1.0, 5: 2.0})
+    sampled = MeritRank(graph, stop=0.2, method="sampled", walks=40_000, random_seed=9).scores({0: 1.0, 5: 2.0})
+    deviations = []
+    for node in graph.nodes:
+        error = sampled.standard_error(node)
+        reach = exact.of(node) / exact.factor[exact.position(node)]
+        expected = math.sqrt(reach * (1 - reach) / 40_000) * exact.factor[exact.position(node)]
+        assert error == pytest.approx(expected, rel=0.1)
+        if reach == 0:
+            assert sampled.of(node) == 0
+            continue
+        deviations.append((sampled.of(node) - exact.of(node)) / expected)
+        assert exact.standard_error(node) == 0
+    assert max(map(abs, deviations)) < 4.5
+    assert 0.6 < np.std(deviations) < 1.4  # the errors are neither too small nor too large
+    visits = [sampled.visits_to(node) - exact.visits_to(node) for node in graph.nodes]
+    assert max(map(abs, visits)) < 0.02
+
+
+def test_sampled__changes__equal_drawing_all_walks_again():
+    rng = np.random.default_rng(4)
+    graph = random_graph(3)
+    options = {"method": "sampled", "walks": 2_000, "random_seed": 77}
+    ranks = MeritRank(graph, **options)
+    ranks.scores(0)
+    for change in range(60):
+        source, target = rng.choice(60, 2, replace=False).tolist()
+        row = graph.edges_from(source)
+        if row and change % 3 == 0:
+            graph.remove_edge(source, next(iter(row)))
+        else:
+            graph.set_edge(source, target, rng.random() + 0.1)
+        if change == 30:
+            graph.set_edge(source, "newcomer", 5.0)
+        kept, new = ranks.scores(0).to_arrays(), MeritRank(graph, **options).scores(0).to_arrays()
+        assert kept.score.tobytes() == new.score.tobytes()
+        assert kept.visits.tobytes() == new.visits.tobytes()
+        assert kept.standard_error.tobytes() == new.standard_error.tobytes()
+
+
+def test_sampled__change_of_one_row__only_walks_through_it_are_drawn_again():
+    graph = random_graph(3)
+    ranks = MeritRank(graph, method="sampled", walks=2_000)
+    ranks.scores(0)
+    (kept,) = ranks._maintained.values()
+    graph.set_edge(7, 8, 50.0)
+    ranks.scores(0)
+    (after,) = ranks._maintained.values()
+    seven = after.scores.position(7)
+    old, new = kept.state, after.state
+    for walk in range(2_000):
+        before = old.passed[old.begin[walk] : old.begin[walk + 1]].tolist()
+        now = new.passed[new.begin[walk] : new.begin[walk + 1]].tolist()
+        if seven in before:
+            until = before.index(seven) + 1
+            assert now[:until] == before[:until]
+        else:
+            assert now == before
+
+
+def test_sampled__other_random_seed__other_walks():
+    graph = random_graph(3)
+    one, other = (MeritRank(graph, method="sampled", random_seed=seed).scores(0).to_arrays() for seed in (1, 2))
+    assert one.score.tobytes() != other.score.tobytes()
+
+
+def test_auto__graph_beyond_the_exact_limit__samples_and_says_why():
+    graph = random_graph(5)
+    exact = MeritRank(graph).scores(0)
+    assert exact.walks == 0
+    assert exact.method.startswith("exact: ")
+    sampled = MeritRank(graph, exact_limit=1_000, walks=500).scores(0)
+    assert sampled.walks == 500
+    assert sampled.method.startswith("sampled: 500 walks, because the nodes that lie on cycles")
+
+
+def test_auto__large_graph_with_few_cycles__exact():
+    """In a market most accounts only pay or only earn."""
+    graph = FeedbackGraph.from_arrays(np.arange(1000), np.arange(1000) + 1000, np.ones(1000))
+    graph.set_edge(1000, 0, 1.0)
+    assert MeritRank(graph, exact_limit=10_000).scores(0).walks == 0

@@ -1,22 +1,21 @@
 """Verifiers that cheat, for demonstrations and tests: each is the honest node with one step replaced."""
 
 import secrets
-
-from web3.types import TxReceipt
+from functools import partial
 
 from verifier.node.assignment import Assignment
 from verifier.node.audit import Audit, Disclosure
 from verifier.node.journal import Findings
-from verifier.node.node import VerifierNode
+from verifier.node.node import Call, VerifierNode
 
 
 class CopyingVerifier(VerifierNode):
     """Sends the commitment of another member as its own, and runs nothing."""
 
-    def _commit(self, audit: Audit, last_call: bool) -> TxReceipt | None:
+    def _commit(self, audit: Audit, seconds_left: int, last_call: bool) -> Call | None:
         commitments = audit.round.commitments if audit.round is not None else {}
         copied = next(iter(commitments.values()), None)
-        return None if copied is None else self._court.commit(audit.batch_id, copied)
+        return None if copied is None else partial(self._court.commit, audit.batch_id, copied)
 
 
 class GuessingExaminer:

@@ -11,12 +11,17 @@ from verifier.node.journal import Draw
 
 @dataclass(frozen=True)
 class JobTerms:
-    """What an audit needs of a job; it never changes. `specification` is a SHA-256 digest."""
+    """What an audit needs of a job; it never changes.
+
+    specification: SHA-256 digest. audit_fee: in the token's smallest unit.
+    """
 
     requester: ChecksumAddress
     shared: bool
     samples: int
     words: int
+    committee_size: int
+    audit_fee: int
     specification: bytes
 
 

@@ -113,10 +113,20 @@ class Round:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """A round that was decided. `agreed`: bit i is set when seat i is paid. `appeals`: those that came before it."""
+
+    committee: tuple[ChecksumAddress, ...]
+    agreed: int
+    appeals: int
+
+
+@dataclass(frozen=True)
 class Audit:
     """One batch and how far its audit has come.
 
     seed_block: of a seed that is armed and waits for its draw. outcome: NONE while a committee is at work.
+    penalties: accounts and the stake that each lost, in the token's smallest unit.
     """
 
     batch_id: bytes
@@ -126,6 +136,9 @@ class Audit:
     outcome: BatchOutcome = BatchOutcome.NONE
     settleable_at: int = 0
     settled_block: int | None = None
+    appeals: int = 0
+    decisions: tuple[Decision, ...] = ()
+    penalties: tuple[tuple[ChecksumAddress, int], ...] = ()
 
     def phase_at(self, time: int, timetable: Timetable) -> tuple[Phase, int]:
         """The phase at a block's timestamp and when it ends by itself, 0 if it does not."""
@@ -169,8 +182,10 @@ def _recorded(args: Mapping[str, Any]) -> Audit:
 def _advanced(audit: Audit, event: Event) -> Audit:
     args = event.args
     match event.name:
-        case "SeedRearmed" | "NoQuorum" | "Appealed":
+        case "SeedRearmed" | "NoQuorum":
             audit = replace(audit, seed_block=args["seedBlock"])
+        case "Appealed":
+            audit = replace(audit, seed_block=args["seedBlock"], appeals=audit.appeals + 1)
         case "Unsampled":
             outcome = BatchOutcome.UNSAMPLED
             audit = replace(audit, seed_block=None, outcome=outcome, settleable_at=args["settleableAt"])
@@ -179,6 +194,12 @@ def _advanced(audit: Audit, event: Event) -> Audit:
         case "Decided":
             outcome = BatchOutcome(args["outcome"])
             audit = replace(audit, seed_block=None, outcome=outcome, settleable_at=args["settleableAt"])
+            if audit.round is not None:
+                seats = (1 << len(audit.round.committee)) - 1
+                decision = Decision(audit.round.committee, args["agreed"] & seats, audit.appeals)
+                audit = replace(audit, decisions=(*audit.decisions, decision))
+        case "VerifierPenalized":
+            audit = replace(audit, penalties=(*audit.penalties, (args["verifier"], args["slashed"])))
         case "CanaryRevealed":
             audit = replace(audit, outcome=BatchOutcome.CANARY)
         case "Settled":

@@ -99,6 +99,8 @@ class Court:
                 shared=raw.kind != 0,
                 samples=raw.samples,
                 words=raw.words,
+                committee_size=raw.committeeSize,
+                audit_fee=raw.auditFee,
                 specification=raw.specification,
             )
         return self._terms[job_id]

@@ -25,6 +25,8 @@ class Step(Enum):
 
 # Steps that somebody else may take first.
 SHARED_STEPS = frozenset({Step.DRAW, Step.FINALIZE, Step.SETTLE})
+# Steps that a committee member pays a penalty for if it does not take them in time.
+DUTIES = frozenset({Step.EXAMINE, Step.COMMIT, Step.REVEAL})
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,9 @@ class History:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._first_block = first_block
         self._connection = sqlite3.connect(path, isolation_level=None)
+        # Losing the last blocks with the power is harmless: they are read again.
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ and never deleted; and one draw of a committee has one entry.
 
 import json
 import secrets
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ _SCHEMA = """
 CREATE TABLE owner (
     chain_id INTEGER NOT NULL,
     court TEXT NOT NULL,
-    verifier TEXT NOT NULL
+    verifier TEXT NOT NULL,
+    exported INTEGER NOT NULL
 );
 CREATE TABLE commitment (
     batch_id BLOB NOT NULL,
@@ -41,6 +43,11 @@ CREATE TABLE spending (
     step TEXT NOT NULL,
     gas_used INTEGER NOT NULL,
     gas_price INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE result (
+    batch_id BLOB PRIMARY KEY,
+    earned TEXT NOT NULL,
+    lost TEXT NOT NULL
 ) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
@@ -94,6 +101,16 @@ class Findings:
 
 
 @dataclass(frozen=True)
+class Totals:
+    """Audits that are over, token amounts in the smallest unit, and wei spent on gas by step."""
+
+    audits: int
+    earned: int
+    lost: int
+    spent: dict[str, int]
+
+
+@dataclass(frozen=True)
 class JournaledCommitment:
     """Findings and the 32-byte salt that hides them until they are revealed."""
 
@@ -107,10 +124,14 @@ class Journal:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._lock = Lock()
+        self._totals: Totals | None = None
 
     @classmethod
-    def open(cls, path: Path, owner: JournalOwner) -> "Journal":
-        """Open or create the journal of `owner`. Raises `JournalError`."""
+    def open(cls, path: Path, owner: JournalOwner, *, exported: bool = False) -> "Journal":
+        """Open or create the journal of `owner`. Raises `JournalError`.
+
+        exported: open it even if it was exported, to export it again.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
@@ -118,7 +139,7 @@ class Journal:
             connection.execute("PRAGMA synchronous = EXTRA")
             # The lock is taken by the first write and, in this mode, held until the connection closes.
             connection.execute("BEGIN EXCLUSIVE")
-            _prepare(connection, path, owner)
+            _prepare(connection, path, owner, exported)
             connection.execute("COMMIT")
         except sqlite3.DatabaseError as error:
             connection.close()
@@ -178,15 +199,51 @@ class Journal:
                 "INSERT OR IGNORE INTO spending VALUES (?, ?, ?, ?, ?)",
                 (transaction_hash, batch_id, step, gas_used, gas_price),
             )
+        self._totals = None
 
-    def spent(self) -> dict[str, int]:
-        """Wei spent on gas by step."""
+    def record_result(self, batch_id: bytes, earned: int, lost: int) -> None:
+        """Account for an audit that is over: fees earned and stake lost, in the token's smallest unit."""
+        with self._transaction() as connection:
+            connection.execute("INSERT OR REPLACE INTO result VALUES (?, ?, ?)", (batch_id, str(earned), str(lost)))
+        self._totals = None
+
+    def totals(self) -> Totals:
+        """Everything that was accounted for."""
+        if self._totals is None:
+            self._totals = self._sum()
+        return self._totals
+
+    def _sum(self) -> Totals:
         with self._lock:
-            rows = self._connection.execute("SELECT step, gas_used, gas_price FROM spending").fetchall()
-        total: dict[str, int] = {}
-        for step, gas_used, gas_price in rows:
-            total[step] = total.get(step, 0) + gas_used * gas_price
-        return total
+            spending = self._connection.execute("SELECT step, gas_used, gas_price FROM spending").fetchall()
+            results = self._connection.execute("SELECT earned, lost FROM result").fetchall()
+        spent: dict[str, int] = {}
+        for step, gas_used, gas_price in spending:
+            spent[step] = spent.get(step, 0) + gas_used * gas_price
+        return Totals(
+            audits=len(results),
+            earned=sum(int(earned) for earned, _ in results),
+            lost=sum(int(lost) for _, lost in results),
+            spent=spent,
+        )
+
+    def export(self, path: Path) -> None:
+        """Write the journal to a new file for another machine. This one is closed to work before the copy exists.
+
+        Raises `JournalError` where `path` exists already.
+        """
+        if path.exists():
+            raise JournalError(f"{path} exists; name a file that does not.")
+        partial = path.with_name(path.name + ".partial")
+        partial.unlink(missing_ok=True)
+        with self._transaction() as connection:
+            connection.execute("UPDATE owner SET exported = 1")
+        copy = sqlite3.connect(partial, isolation_level=None)
+        with self._lock:
+            self._connection.backup(copy)
+        copy.execute("UPDATE owner SET exported = 0")
+        copy.close()
+        partial.replace(path)
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -200,16 +257,42 @@ class Journal:
             self._connection.execute("COMMIT")
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, owner: JournalOwner) -> None:
+def import_journal(exported: Path, path: Path) -> None:
+    """Make an exported file the journal at `path`. Raises `JournalError` where work is recorded already."""
+    if path.exists():
+        known = sqlite3.connect(path)
+        try:
+            was_exported = known.execute("SELECT exported FROM owner").fetchone()[0]
+        except sqlite3.DatabaseError:
+            was_exported = 0
+        finally:
+            known.close()
+        if not was_exported:
+            raise JournalError(f"There is a journal at {path} already; export or move it away first.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    try:
+        shutil.copyfile(exported, partial)
+    except OSError as error:
+        raise JournalError(f"Cannot read the exported journal {exported}; name the file that was exported.") from error
+    partial.replace(path)
+    # Imported twice, two nodes would do the same work and pay for each other's mistakes.
+    exported.unlink()
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, owner: JournalOwner, exported: bool) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version == 0:
         for statement in filter(str.strip, _SCHEMA.split(";")):
             connection.execute(statement)
-        connection.execute("INSERT INTO owner VALUES (?, ?, ?)", (owner.chain_id, owner.court, owner.verifier))
+        connection.execute("INSERT INTO owner VALUES (?, ?, ?, 0)", (owner.chain_id, owner.court, owner.verifier))
         return
     if version != 1:
         raise JournalError(f"The journal {path} was written by a newer version of Merit; update this one.")
-    present = JournalOwner(*connection.execute("SELECT chain_id, court, verifier FROM owner").fetchone())
+    *named, was_exported = connection.execute("SELECT chain_id, court, verifier, exported FROM owner").fetchone()
+    if was_exported and not exported:
+        raise JournalError(f"The journal {path} was exported to another machine; import it back before working here.")
+    present = JournalOwner(*named)
     if present != owner:
         raise JournalError(
             f"The journal {path} belongs to {present.verifier} on chain {present.chain_id} (court {present.court}); "

@@ -1,22 +1,30 @@
 """The verifier node: looks at the chain, does what there is to do, and may be killed between any two instructions."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
+from functools import partial
 from threading import Event as StopEvent
 from typing import Any, Protocol
 
 import structlog
 from web3.types import TxReceipt
 
-from chain.errors import MeritError, TransactionRevertedError
+from chain.errors import ChainUnavailableError, MeritError, TransactionRevertedError
+from verifier.node.accounting import result
 from verifier.node.assignment import Assignment
-from verifier.node.audit import Audit, Disclosure, Reveal, fold
+from verifier.node.audit import Audit, Disclosure, Phase, Reveal, fold
+from verifier.node.capacity import Capacity
 from verifier.node.court import Court
-from verifier.node.decisions import ChainTime, Step, current_draw, is_last_call, next_step
+from verifier.node.decisions import DUTIES, ChainTime, Step, current_draw, is_last_call, next_step
 from verifier.node.history import REORGANISATION_DEPTH, History
 from verifier.node.journal import Draw, Findings, Journal
 from verifier.node.schedule import Schedule
+from verifier.node.telemetry import Telemetry
+
+Call = Callable[[], TxReceipt]
 
 
 class ExaminationError(MeritError):
@@ -36,6 +44,24 @@ class Examiner(Protocol):
         """Bit i: the digest disclosed for sample i is that of a chunk that opens the committed trace."""
 
 
+@dataclass(frozen=True)
+class Executors:
+    """Threads for examinations, `concurrency` of them, and for transactions that wait to be mined."""
+
+    examinations: Executor
+    transactions: Executor
+    concurrency: int = 1
+
+
+@dataclass(frozen=True)
+class _Sending:
+    """A transaction on its way."""
+
+    step: Step
+    round: int
+    receipt: Future[TxReceipt]
+
+
 class VerifierNode:
     """Takes the audits that its account is drawn for, from the commitment to the settlement."""
 
@@ -45,8 +71,9 @@ class VerifierNode:
         history: History,
         journal: Journal,
         examiner: Examiner,
-        executor: Executor,
+        executors: Executors,
         *,
+        telemetry: Telemetry | None = None,
         confirmations: int = 0,
         patience: float = 10.0,
         pause: float = 1.0,
@@ -57,55 +84,102 @@ class VerifierNode:
         self._history = history
         self._journal = journal
         self._examiner = examiner
-        self._executor = executor
+        self._executors = executors
+        self._telemetry = telemetry or Telemetry()
         self._confirmations = confirmations
         self._pause = pause
+        self._monotonic = monotonic
         self._schedule = Schedule(court.address, patience, pause, monotonic)
+        self._capacity = Capacity(executors.concurrency)
         self._log = structlog.get_logger("merit.node").bind(verifier=court.address)
         self._audits: dict[bytes, Audit] = {}
         self._work: dict[tuple[Draw, Step], Future[Any]] = {}
+        self._sending: dict[bytes, _Sending] = {}
         for batch_id in history.batches():
             self._fold(batch_id)
 
+    # ---------------------------------------------------------------- the loop
+
     def run(self, stop: StopEvent) -> None:
-        """Look at the chain again and again until `stop` is set. A chain that fails is waited for."""
+        """Look at the chain again and again until `stop` is set. Whatever fails is tried again."""
         self._log.info("node_started", next_block=self._history.next_block, audits=len(self._audits))
         while not stop.is_set():
             try:
                 self.look()
             except MeritError as error:
+                self._telemetry.failed(str(error))
                 self._log.warning("look_failed", reason=str(error))
+            except Exception as error:  # an endpoint can answer anything; a stake hangs on trying again
+                self._telemetry.failed(repr(error))
+                self._log.exception("look_failed")
             stop.wait(self._pause)
         self._log.info("node_stopped", next_block=self._history.next_block)
 
     def look(self) -> None:
-        """Read what is new on the chain and do everything that is due."""
+        """Read what is new on the chain and do everything that is due. Raises `ChainUnavailableError`."""
+        self._collect()
         for batch_id in self._history.advance(self._court, self._confirmations):
             self._fold(batch_id)
         now = self._court.now()
         for audit in list(self._audits.values()):
-            if audit.settled_block is not None:
-                self._let_go(audit, now)
-            else:
+            try:
                 self._attend(audit, now)
+            except ChainUnavailableError:
+                raise
+            except MeritError as error:
+                self._log.warning("audit_failed", batch=audit.batch_id.hex(), reason=str(error))
+            except Exception:  # one audit that cannot be understood must not cost the others
+                self._log.exception("audit_failed", batch=audit.batch_id.hex())
+        self._collect()
+        self._report(now)
 
     def _fold(self, batch_id: bytes) -> None:
-        audit = fold(self._history.events_of(batch_id))
+        before, audit = self._audits.get(batch_id), fold(self._history.events_of(batch_id))
         if audit is None:
             self._audits.pop(batch_id, None)
-        else:
-            self._audits[batch_id] = audit
+            return
+        self._audits[batch_id] = audit
+        known = len(before.penalties) if before is not None else 0
+        for account, amount in audit.penalties[known:]:
+            if account == self._court.address:
+                self._telemetry.penalized()
+                self._log.error("penalized", batch=batch_id.hex(), amount=amount)
 
-    def _let_go(self, audit: Audit, now: ChainTime) -> None:
-        if audit.settled_block is not None and now.block - audit.settled_block > REORGANISATION_DEPTH:
-            del self._audits[audit.batch_id]
-            self._history.forget(audit.batch_id)
-            self._schedule.forget(audit.batch_id)
-            for key in [key for key in self._work if key[0].batch_id == audit.batch_id]:
-                del self._work[key]
+    def _collect(self) -> None:
+        """Take in the transactions that were mined or refused."""
+        for batch_id, sending in list(self._sending.items()):
+            if not sending.receipt.done():
+                continue
+            del self._sending[batch_id]
+            log = self._log.bind(batch=batch_id.hex(), round=sending.round, step=sending.step.value)
+            try:
+                receipt = sending.receipt.result()
+            except TransactionRevertedError as error:
+                # Somebody was faster, or the chain has moved on; what the events say next decides.
+                self._telemetry.step(sending.step, "refused")
+                log.info("step_refused", error=error.name, reason=str(error))
+            except Exception as error:
+                self._telemetry.step(sending.step, "failed")
+                log.warning("step_failed", reason=str(error))
+            else:
+                gas, price = receipt["gasUsed"], receipt["effectiveGasPrice"]
+                self._journal.record_spending(
+                    bytes(receipt["transactionHash"]), batch_id, sending.step.value, gas, price
+                )
+                self._telemetry.step(sending.step, "taken")
+                self._telemetry.spent(sending.step, gas * price)
+                log.info("step_taken", gas=gas)
+
+    # ---------------------------------------------------------------- one audit
 
     def _attend(self, audit: Audit, now: ChainTime) -> None:
-        """Take the audit's next step if there is one and it is due."""
+        """Start the audit's next step if there is one and it is due."""
+        if audit.settled_block is not None:
+            if now.block - audit.settled_block > REORGANISATION_DEPTH:
+                self._let_go(audit)
+            return
+        if audit.batch_id in self._sending:
+            return
         draw = current_draw(audit)
         journaled = draw is not None and self._journal.commitment(draw) is not None
         timetable = self._court.timetable(audit.batch.job_id)
@@ -113,85 +187,90 @@ class VerifierNode:
         round_number = audit.round.number if audit.round is not None else 0
         if step is None or not self._schedule.is_due(audit.batch_id, round_number, step):
             return
-        log = self._log.bind(batch=audit.batch_id.hex(), round=round_number, step=step.value)
+        _, deadline = audit.phase_at(now.timestamp, timetable)
         try:
-            receipt = self._take(step, audit, is_last_call(audit, now, timetable))
-            if receipt is None:
-                return
-            self._journal.record_spending(
-                bytes(receipt["transactionHash"]),
-                audit.batch_id,
-                step.value,
-                receipt["gasUsed"],
-                receipt["effectiveGasPrice"],
-            )
-            log.info("step_taken", gas=receipt["gasUsed"])
-        except TransactionRevertedError as error:
-            # Somebody was faster, or the chain has moved on; what the events say next decides.
-            log.info("step_refused", error=error.name, reason=str(error))
+            call = self._call(step, audit, deadline - now.timestamp, is_last_call(audit, now, timetable))
         except MeritError as error:
-            log.warning("step_failed", reason=str(error))
-        self._schedule.tried(audit.batch_id)
+            self._telemetry.step(step, "failed")
+            self._log.warning("step_failed", batch=audit.batch_id.hex(), step=step.value, reason=str(error))
+            self._schedule.tried(audit.batch_id)
+            return
+        if call is not None:
+            # An examination that has led to a call is a commitment from here on.
+            step = Step.COMMIT if step is Step.EXAMINE else step
+            self._sending[audit.batch_id] = _Sending(step, round_number, self._executors.transactions.submit(call))
+            self._schedule.tried(audit.batch_id)
 
-    def _take(self, step: Step, audit: Audit, last_call: bool) -> TxReceipt | None:
-        """Take one step; None while it is still being worked on."""
+    def _call(self, step: Step, audit: Audit, seconds_left: int, last_call: bool) -> Call | None:
+        """The transaction of a step; None while it is still being worked on."""
         match step:
             case Step.DRAW:
-                return self._court.draw(audit.batch)
+                return partial(self._court.draw, audit.batch)
             case Step.EXAMINE | Step.COMMIT:
-                return self._commit(audit, last_call)
+                return self._commit(audit, seconds_left, last_call)
             case Step.REVEAL:
                 return self._reveal(audit, last_call)
             case Step.FINALIZE:
-                return self._court.finalize(audit)
+                return partial(self._court.finalize, audit)
             case Step.SETTLE:
-                return self._court.settle(audit.batch)
+                return partial(self._court.settle, audit.batch)
 
-    def _commit(self, audit: Audit, last_call: bool) -> TxReceipt | None:
+    def _commit(self, audit: Audit, seconds_left: int, last_call: bool) -> Call | None:
         """Examine, put the findings and their salt on disk, and only then tell the chain."""
         assignment = self._assignment(audit)
         kept = self._journal.commitment(assignment.draw)
         if kept is None:
-            findings: Findings | None = self._result(
-                (assignment.draw, Step.EXAMINE), self._examiner.examine, assignment, last_call
-            )
+            key = (assignment.draw, Step.EXAMINE)
+            if key not in self._work and not self._capacity.admits(len(self._work), seconds_left):
+                self._telemetry.step(Step.EXAMINE, "declined")
+                self._schedule.tried(audit.batch_id)
+                self._log.warning(
+                    "audit_declined",
+                    batch=audit.batch_id.hex(),
+                    seconds_left=seconds_left,
+                    waiting=len(self._work),
+                    average=self._capacity.average,
+                )
+                return None
+            findings = self._result(key, self._examine, assignment, last_call)
             if findings is None:
                 return None
             kept = self._journal.keep_commitment(assignment.draw, findings)
-        return self._court.commit(audit.batch_id, self._court.commitment_of(assignment.draw, kept))
+        return partial(self._court.commit, audit.batch_id, self._court.commitment_of(assignment.draw, kept))
 
-    def _reveal(self, audit: Audit, last_call: bool) -> TxReceipt | None:
+    def _reveal(self, audit: Audit, last_call: bool) -> Call | None:
         assignment = self._assignment(audit)
         kept = self._journal.commitment(assignment.draw)
         disclosure = assignment.drawn.disclosure
         if kept is None:
             raise ValueError("there is nothing to reveal before there is a commitment")
-        opened = 0
+        findings, opened = kept.findings, 0
         if disclosure is not None:
-            opened = self._result(
-                (assignment.draw, Step.REVEAL),
-                self._examiner.opened,
-                assignment,
-                kept.findings,
-                disclosure,
-                last_call,
-            )
+            key = (assignment.draw, Step.REVEAL)
+            opened = self._result(key, self._examiner.opened, assignment, findings, disclosure, last_call)
             if opened is None:
                 return None
-        findings = kept.findings
         reveal = Reveal(findings.digests, findings.verdicts, opened, findings.payload)
-        return self._court.reveal(audit.batch_id, reveal, kept.salt)
+        return partial(self._court.reveal, audit.batch_id, reveal, kept.salt)
 
     def _assignment(self, audit: Audit) -> Assignment:
         if audit.round is None:
             raise ValueError("there is no assignment before the draw")
         return Assignment(audit.batch_id, audit.batch, audit.round, self._court.terms(audit.batch.job_id))
 
+    def _examine(self, assignment: Assignment, last_call: bool) -> Findings:
+        started = self._monotonic()
+        findings = self._examiner.examine(assignment, last_call)
+        took = self._monotonic() - started
+        self._capacity.took(took)
+        self._telemetry.examined(took)
+        return findings
+
     def _result(self, key: tuple[Draw, Step], function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of `function`, run in the background once; None until it is there."""
         work = self._work.get(key)
         if work is None:
-            work = self._work[key] = self._executor.submit(function, *arguments)
+            work = self._work[key] = self._executors.examinations.submit(function, *arguments)
         if not work.done():
             return None
         del self._work[key]
@@ -201,3 +280,51 @@ class VerifierNode:
             raise
         except Exception as error:  # whatever a workload throws is not the end of the node
             raise ExaminationError(f"The {key[1].value} step failed in the workload: {error!r}.") from error
+
+    def _let_go(self, audit: Audit) -> None:
+        """Account for an audit that cannot change any more and forget it."""
+        balance = result(audit, self._court.address, self._court.terms(audit.batch.job_id))
+        if balance.earned or balance.lost:
+            self._journal.record_result(audit.batch_id, balance.earned, balance.lost)
+        del self._audits[audit.batch_id]
+        self._history.forget(audit.batch_id)
+        self._schedule.forget(audit.batch_id)
+        for key in [key for key in self._work if key[0].batch_id == audit.batch_id]:
+            del self._work[key]
+
+    # ---------------------------------------------------------------- what it says about itself
+
+    def _report(self, now: ChainTime) -> None:
+        phases = Counter({phase.name.lower(): 0 for phase in Phase if phase is not Phase.NONE})
+        duties = []
+        for audit in self._audits.values():
+            timetable = self._court.timetable(audit.batch.job_id)
+            phase, deadline = audit.phase_at(now.timestamp, timetable)
+            phases[phase.name.lower()] += 1
+            draw = current_draw(audit)
+            journaled = draw is not None and self._journal.commitment(draw) is not None
+            step = next_step(audit, self._court.address, journaled, now, timetable)
+            if step in DUTIES:
+                duties.append(
+                    {"batch": audit.batch_id.hex(), "step": step.value, "seconds_left": deadline - now.timestamp}
+                )
+        totals = self._journal.totals()
+        open_results = [
+            result(audit, self._court.address, self._court.terms(audit.batch.job_id)) for audit in self._audits.values()
+        ]
+        self._telemetry.looked(
+            now,
+            phases,
+            len(duties),
+            {
+                "verifier": self._court.address,
+                "block": now.block,
+                "next_block": self._history.next_block,
+                "audits": phases,
+                "duties": duties,
+                "earned": str(totals.earned + sum(balance.earned for balance in open_results)),
+                "lost": str(totals.lost + sum(balance.lost for balance in open_results)),
+                "gas_spent_wei": str(sum(totals.spent.values())),
+                "gas_spent_wei_by_step": {step: str(wei) for step, wei in totals.spent.items()},
+            },
+        )

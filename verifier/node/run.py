@@ -5,8 +5,9 @@ import signal
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
+from pathlib import Path
 from threading import Event as StopEvent
 
 import structlog
@@ -14,18 +15,20 @@ import structlog
 from chain.deployment import Deployment
 from chain.network import Network
 from chain.sender import TransactionSender
-from verifier.models.store import ModelStore
 from verifier.node.court import Court
 from verifier.node.evidence import EvidenceLimits, EvidenceReader
 from verifier.node.examiner import WorkloadExaminer
 from verifier.node.history import History
 from verifier.node.journal import Journal, JournalOwner
-from verifier.node.node import Examiner, VerifierNode
+from verifier.node.node import Examiner, Executors, VerifierNode
+from verifier.node.server import serve
 from verifier.node.settings import NodeSettings
-from verifier.node.workbench import LocalWorkbench, load_workload
+from verifier.node.telemetry import Telemetry
+from verifier.node.workbench import LocalWorkbench
+from verifier.node.worker import WorkerWorkbench
 
-# Audits whose evidence is fetched and examined at the same time.
-_CONCURRENCY = 4
+# Audits whose evidence is fetched, or whose transactions are awaited, at the same time.
+_FETCHERS = 8
 
 
 def run(settings: NodeSettings, examiner: Examiner | None = None, kind: type[VerifierNode] = VerifierNode) -> None:
@@ -37,43 +40,61 @@ def run(settings: NodeSettings, examiner: Examiner | None = None, kind: type[Ver
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     log_as_json()
-    with open_node(settings, examiner, kind) as node:
+    telemetry = Telemetry()
+    with (
+        open_node(settings, telemetry, examiner, kind) as node,
+        serve(telemetry, settings.status_host, settings.status_port) as port,
+    ):
+        structlog.get_logger("merit.node").info("status_served", host=settings.status_host, port=port)
         node.run(stop)
 
 
 @contextmanager
 def open_node(
-    settings: NodeSettings, examiner: Examiner | None = None, kind: type[VerifierNode] = VerifierNode
+    settings: NodeSettings,
+    telemetry: Telemetry,
+    examiner: Examiner | None = None,
+    kind: type[VerifierNode] = VerifierNode,
 ) -> Iterator[VerifierNode]:
     """A node over the files and the network that `settings` name."""
     account = settings.account()
     network = Network.connect(settings.rpc_url, Deployment.load(settings.deployment))
-    court = Court(network, TransactionSender(network.web3, account))
     owner = JournalOwner(network.deployment.chain_id, network.domain.court, account.address)
-    journal = Journal.open(settings.data_directory / "journal.sqlite", owner)
-    history = History(settings.data_directory / "history.sqlite", network.deployment.block)
     limits = EvidenceLimits(settings.evidence_bytes, settings.evidence_seconds)
-    evidence = EvidenceReader(settings.evidence_urls, limits)
-    executor = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="examine")
-    try:
-        yield kind(
-            court,
+    start = partial(_workbench, settings.models_directory)
+    with (
+        closing(Journal.open(settings.data_directory / "journal.sqlite", owner)) as journal,
+        closing(History(settings.data_directory / "history.sqlite", network.deployment.block)) as history,
+        closing(EvidenceReader(settings.evidence_urls, limits)) as evidence,
+        closing(WorkerWorkbench(start, settings.examination_bytes, settings.examination_seconds)) as workbench,
+        ThreadPoolExecutor(_FETCHERS, thread_name_prefix="examine") as examinations,
+        ThreadPoolExecutor(_FETCHERS, thread_name_prefix="send") as transactions,
+    ):
+        node = kind(
+            Court(network, TransactionSender(network.web3, account)),
             history,
             journal,
-            examiner
-            or WorkloadExaminer(
-                evidence, LocalWorkbench(partial(load_workload, ModelStore(settings.models_directory))), network.domain
-            ),
-            executor,
+            examiner or WorkloadExaminer(evidence, workbench, network.domain),
+            # The threads fetch side by side; the worker runs one audit at a time.
+            Executors(examinations, transactions, concurrency=1),
+            telemetry=telemetry,
             confirmations=settings.confirmations,
             patience=settings.patience_seconds,
             pause=settings.poll_seconds,
         )
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-        evidence.close()
-        history.close()
-        journal.close()
+        try:
+            yield node
+        finally:
+            examinations.shutdown(wait=False, cancel_futures=True)
+            workbench.close()
+
+
+def _workbench(models: Path) -> LocalWorkbench:
+    """Made in the worker: only there is the weight of the models' libraries carried."""
+    from verifier.models.store import ModelStore  # noqa: PLC0415
+    from verifier.node.workloads import load_workload  # noqa: PLC0415
+
+    return LocalWorkbench(partial(load_workload, ModelStore(models)))
 
 
 def log_as_json() -> None:

@@ -48,6 +48,16 @@ class NodeSettings(BaseSettings):
     evidence_bytes: int = Field(default=16 * 2**20, gt=0, description="longest block of evidence that is read")
     evidence_seconds: float = Field(default=30.0, gt=0, description="longest time for one block from one store")
 
+    examination_seconds: float = Field(default=300.0, gt=0, description="longest run of one audit's sampled work")
+    examination_bytes: int = Field(
+        default=8 * 2**30, ge=2**28, description="memory that the process that runs sampled work may take"
+    )
+
+    status_host: str = "127.0.0.1"
+    status_port: int = Field(
+        default=9464, ge=0, lt=2**16, description="for /health, /ready, /status and /metrics; 0 for a free port"
+    )
+
     def account(self) -> LocalAccount:
         """The verifier's key. Raises `KeyFileError` unless exactly one source of it is given and opens."""
         if self.keystore is not None and self.private_key is not None:

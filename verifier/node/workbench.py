@@ -7,13 +7,10 @@ from typing import Any, Protocol
 from chain.errors import MeritError
 from verifier.fingerprint.consensus import Verdict
 from verifier.fingerprint.trace import TraceShape
-from verifier.models.errors import ModelError
-from verifier.models.store import ModelStore
 from verifier.node.journal import CommittedTrace
 from verifier.node.specification import Specification
 from verifier.workloads.audit import Disclosure as LeafDisclosure
 from verifier.workloads.audit import audit_leaf, opens_commitment
-from verifier.workloads.text_generation import TextGeneration
 from verifier.workloads.workload import Workload
 
 
@@ -94,15 +91,3 @@ class LocalWorkbench:
         if workload is None:
             workload = self._loaded[specification] = self._load(specification)
         return workload
-
-
-def load_workload(models: ModelStore, specification: Specification) -> Workload[Any, Any]:
-    """The specified workload with its model. Raises `UnsuitableJobError`."""
-    if (specification.kind, specification.workload) != ("inference", "text-generation"):
-        raise UnsuitableJobError(
-            f"The job asks for {specification.kind} by {specification.workload}, which this version cannot run."
-        )
-    try:
-        return TextGeneration(models.load(specification.model))
-    except ModelError as error:
-        raise UnsuitableJobError(f"The job's model cannot be used: {error}.") from error

@@ -32,7 +32,7 @@ from verifier.node.evidence import EvidenceMissingError
 from verifier.node.examiner import WorkloadExaminer
 from verifier.node.history import History
 from verifier.node.journal import Journal, JournalOwner
-from verifier.node.node import Examiner, VerifierNode
+from verifier.node.node import Examiner, Executors, VerifierNode
 from verifier.node.specification import Specification
 from verifier.node.workbench import LocalWorkbench
 from verifier.provider.agent import ProviderAgent
@@ -181,7 +181,7 @@ class World:
             self._kept(History(self.folder / account.address / "history.sqlite", self.network.deployment.block)),
             self.journal(account),
             examiner or self.examiner(),
-            InlineExecutor(),
+            Executors(InlineExecutor(), InlineExecutor()),
             patience=0,
             pause=0,
         )

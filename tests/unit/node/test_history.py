@@ -60,7 +60,7 @@ operations = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(operations, st.integers(0, 3))
 def test_advance__any_reorganisations_and_restarts__same_as_a_fresh_reading(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, object]], confirmations: int

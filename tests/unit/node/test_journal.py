@@ -20,6 +20,7 @@ from verifier.node.journal import (
     JournalError,
     JournalOwner,
     SecondCommitmentError,
+    import_journal,
 )
 
 OWNER = JournalOwner(31337, to_checksum_address("0x" + "c0" * 20), to_checksum_address("0x" + "aa" * 20))
@@ -144,11 +145,11 @@ def test_open__not_a_journal__refused_and_left_alone(path: Path) -> None:
     assert path.read_bytes() == b"something else" * 100
 
 
-def test_spent__transaction_recorded_twice__counted_once(path: Path) -> None:
+def test_totals__transaction_recorded_twice__counted_once(path: Path) -> None:
     journal = Journal.open(path, OWNER)
     for transaction in (b"a", b"a", b"b"):
         journal.record_spending(transaction, DRAW.batch_id, "commit", 50_000, 3)
-    assert journal.spent() == {"commit": 300_000}
+    assert journal.totals().spent == {"commit": 300_000}
     journal.close()
 
 
@@ -157,4 +158,75 @@ def test_commitment__shown__without_its_salt(path: Path) -> None:
     kept = journal.keep_commitment(DRAW, FINDINGS)
     assert kept.salt.hex() not in repr(kept)
     assert repr(kept.salt) not in repr(kept)
+    journal.close()
+
+
+def test_export__moved_to_another_machine__works_there_and_not_here(path: Path, tmp_path: Path) -> None:
+    journal = Journal.open(path, OWNER)
+    kept = journal.keep_commitment(DRAW, FINDINGS)
+    journal.export(tmp_path / "moved")
+    journal.close()
+    with pytest.raises(JournalError, match="was exported"):
+        Journal.open(path, OWNER)
+    there = tmp_path / "there" / "journal.sqlite"
+    import_journal(tmp_path / "moved", there)
+    journal = Journal.open(there, OWNER)
+    assert journal.commitment(DRAW) == kept
+    journal.close()
+    assert not (tmp_path / "moved").exists()
+
+
+def test_export__again_after_the_copy_was_lost__the_same(path: Path, tmp_path: Path) -> None:
+    journal = Journal.open(path, OWNER)
+    kept = journal.keep_commitment(DRAW, FINDINGS)
+    journal.export(tmp_path / "lost")
+    journal.close()
+    journal = Journal.open(path, OWNER, exported=True)
+    journal.export(tmp_path / "moved")
+    journal.close()
+    import_journal(tmp_path / "moved", path)
+    journal = Journal.open(path, OWNER)
+    assert journal.commitment(DRAW) == kept
+    journal.close()
+
+
+def test_export__file_exists__refused_and_work_goes_on(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("something of mine")
+    journal = Journal.open(path, OWNER)
+    with pytest.raises(JournalError, match="name a file that does not"):
+        journal.export(tmp_path / "taken")
+    journal.close()
+    Journal.open(path, OWNER).close()
+    assert (tmp_path / "taken").read_text() == "something of mine"
+
+
+def test_import__work_is_recorded_there__refused_and_nothing_changes(path: Path, tmp_path: Path) -> None:
+    journal = Journal.open(path, OWNER)
+    journal.export(tmp_path / "moved")
+    journal.close()
+    there = tmp_path / "there.sqlite"
+    journal = Journal.open(there, OWNER)
+    kept = journal.keep_commitment(DRAW, FINDINGS)
+    journal.close()
+    with pytest.raises(JournalError, match="a journal at"):
+        import_journal(tmp_path / "moved", there)
+    journal = Journal.open(there, OWNER)
+    assert journal.commitment(DRAW) == kept
+    journal.close()
+    assert (tmp_path / "moved").exists()
+
+
+def test_import__no_such_file__says_so(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="name the file that was exported"):
+        import_journal(tmp_path / "nowhere", path)
+    assert not path.exists()
+
+
+def test_totals__audits_over__summed_beyond_64_bits(path: Path) -> None:
+    journal = Journal.open(path, OWNER)
+    for number in range(3):
+        journal.record_result(bytes([number]), 10**19, 10**18)
+        journal.record_result(bytes([number]), 10**19, 10**18)
+    totals = journal.totals()
+    assert (totals.audits, totals.earned, totals.lost) == (3, 3 * 10**19, 3 * 10**18)
     journal.close()

@@ -23,6 +23,7 @@ from backend.epochs import endpoints as epochs
 from backend.epochs.proposer import EpochProposer
 from backend.epochs.service import EpochReader
 from backend.evidence import endpoints as evidence
+from backend.evidence.kubo import Kubo, KuboMirror
 from backend.evidence.store import EvidenceStore
 from backend.indexer.service import Indexer
 from backend.indexer.source import EventSource, NetworkSource
@@ -125,7 +126,8 @@ def _services(
     database = Database(settings.database_url.get_secret_value())
     database.migrate()
     leadership = Leadership(database)
-    store = EvidenceStore(settings.evidence_directory, settings.evidence_limit)
+    kubo = Kubo(settings.kubo_address) if settings.kubo_address else None
+    store = EvidenceStore(settings.evidence_directory, settings.evidence_limit, mirrored=kubo is not None)
     domain = Domain(chain.deployment.chain_id, chain.deployment.addresses["AuditCourt"])
     closer = BatchCloser(domain, store)
     jobs_book = JobBook(chain.jobs, clock)
@@ -137,6 +139,7 @@ def _services(
         database=database,
         leadership=leadership,
         evidence=store,
+        kubo=kubo,
         jobs=jobs_book,
         accounts=chain.accounts,
         contributions=ContributionService(
@@ -158,6 +161,7 @@ def _services(
             closer=closer,
             epoch_reader=epoch_reader,
             store=store,
+            kubo=kubo,
             leadership=leadership,
             clock=clock,
         ),
@@ -174,6 +178,7 @@ def _workers(
     closer: BatchCloser,
     epoch_reader: EpochReader,
     store: EvidenceStore,
+    kubo: Kubo | None,
     leadership: Leadership,
     clock: Callable[[], float],
 ) -> Workers:
@@ -193,6 +198,8 @@ def _workers(
     )
     workers.add("indexer", indexer.catch_up)
     workers.add("recorder", Recorder(database, chain.court, closer, settings.batch_age, clock).step)
+    if kubo is not None:
+        workers.add("mirror", KuboMirror(kubo, store).step)
     if settings.keep_audits:
         workers.add("keeper", Keeper(database, chain.court, chain.source.head, clock).step)
     if settings.propose_epochs and chain.network is not None and chain.sender is not None:

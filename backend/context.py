@@ -11,6 +11,7 @@ from backend.accounts.service import AccountReader
 from backend.contributions.service import ContributionService
 from backend.database import Database, Leadership
 from backend.epochs.service import EpochReader
+from backend.evidence.kubo import Kubo
 from backend.evidence.store import EvidenceStore
 from backend.indexer.source import Head
 from backend.jobs.service import JobBook
@@ -29,6 +30,7 @@ class Services:
     database: Database
     leadership: Leadership
     evidence: EvidenceStore
+    kubo: Kubo | None
     jobs: JobBook
     accounts: AccountReader
     contributions: ContributionService

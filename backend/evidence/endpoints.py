@@ -1,9 +1,11 @@
 """Evidence in and out, by content."""
 
 import re
+from pathlib import Path
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Request
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 
 from backend.context import Context
@@ -33,12 +35,11 @@ async def upload(request: Request, context: Context) -> Evidence:
 
 @router.get("/{cid}", response_class=FileResponse, responses={200: _BINARY, **problems(400, 404)})
 def download(
-    cid: Annotated[str, Path(description="CIDv1, or the SHA-256 digest in hexadecimal", max_length=80)],
+    cid: Annotated[str, InPath(description="CIDv1, or the SHA-256 digest in hexadecimal", max_length=80)],
     context: Context,
 ) -> FileResponse:
     """The bytes; ranges may be asked for."""
-    digest = _digest(cid, context)
-    path = context.evidence.path(digest) if digest else None
+    path = _find(cid, context)
     if path is None:
         raise not_found("This evidence")
     return FileResponse(
@@ -53,10 +54,14 @@ def download(
     )
 
 
-def _digest(cid: str, context: Context) -> bytes | None:
-    if _DIGEST.fullmatch(cid):
-        return bytes.fromhex(cid)
+def _find(cid: str, context: Context) -> Path | None:
     try:
-        return context.evidence.digest_of(ContentId.parse(cid))
+        content = ContentId(raw=True, digest=bytes.fromhex(cid)) if _DIGEST.fullmatch(cid) else ContentId.parse(cid)
     except InvalidContentIdError as error:
         raise ProblemError(400, "invalid-content-id", str(error)) from error
+    digest = context.evidence.digest_of(content)
+    path = context.evidence.path(digest) if digest else None
+    if path is None and context.kubo is not None:
+        fetched = context.kubo.fetch(content, context.settings.evidence_limit)
+        path = context.evidence.path(context.evidence.put(fetched).digest) if fetched is not None else None
+    return path

@@ -25,12 +25,15 @@ class Stored:
 class EvidenceStore:
     """Content-addressed files below one directory."""
 
-    def __init__(self, directory: Path, limit: int) -> None:
+    def __init__(self, directory: Path, limit: int, *, mirrored: bool = False) -> None:
+        """`limit`: of one piece, in bytes. `mirrored`: keep a note of what is new until it was copied elsewhere."""
         self._directory = directory
         self._limit = limit
+        self._mirrored = mirrored
         self._incoming = directory / "incoming"
         self._names = directory / "names"
-        for folder in (self._incoming, self._names):
+        self._unmirrored = directory / "unmirrored"
+        for folder in (self._incoming, self._names, self._unmirrored):
             folder.mkdir(parents=True, exist_ok=True)
 
     def put(self, data: bytes) -> Stored:
@@ -72,6 +75,15 @@ class EvidenceStore:
         for path in self._directory.glob("??/*"):
             yield bytes.fromhex(path.name)
 
+    def unmirrored(self) -> Iterator[bytes]:
+        """What was stored and not yet noted as copied."""
+        for path in self._unmirrored.iterdir():
+            yield bytes.fromhex(path.name)
+
+    def note_mirrored(self, digest: bytes) -> None:
+        """It has been copied."""
+        (self._unmirrored / digest.hex()).unlink(missing_ok=True)
+
     def _path(self, digest: bytes) -> Path:
         name = digest.hex()
         return self._directory / name[:2] / name
@@ -82,6 +94,8 @@ class EvidenceStore:
             _write_atomically(self._names / str(stored.content_id), stored.digest.hex().encode(), self._incoming)
         target = self._path(stored.digest)
         target.parent.mkdir(exist_ok=True)
+        if self._mirrored and not target.exists():
+            (self._unmirrored / target.name).touch()
         incoming.path.replace(target)
         return stored
 

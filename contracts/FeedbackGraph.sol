@@ -100,14 +100,7 @@ contract FeedbackGraph is IFeedbackGraph {
     /// @inheritdoc IFeedbackGraph
     function inDegreeAt(Feedback feedback, address account) external view returns (uint256 closed, uint256 current) {
         Neighbor[] storage neighbors = _inNeighbors[feedback][account];
-        current = neighbors.length;
-        // Neighbours stand in the order of their first edge: find the first that came after the boundary.
-        uint256 high = current;
-        while (closed < high) {
-            uint256 middle = (closed + high) / 2;
-            if (neighbors[middle].since < _epoch) closed = middle + 1;
-            else high = middle;
-        }
+        return (_closedLength(neighbors), neighbors.length);
     }
 
     /// @inheritdoc IFeedbackGraph
@@ -120,6 +113,25 @@ contract FeedbackGraph is IFeedbackGraph {
         page = new address[](Math.min(limit, Math.saturatingSub(neighbors.length, offset)));
         for (uint256 i = 0; i < page.length; ++i) {
             page[i] = neighbors[offset + i].account;
+        }
+    }
+
+    /// @inheritdoc IFeedbackGraph
+    function closedInEdges(Feedback feedback, address account, uint256 offset, uint256 limit)
+        external
+        view
+        returns (InEdge[] memory page)
+    {
+        Neighbor[] storage neighbors = _inNeighbors[feedback][account];
+        uint256 open = _epoch;
+        page = new InEdge[](Math.min(limit, Math.saturatingSub(_closedLength(neighbors), offset)));
+        for (uint256 i = 0; i < page.length; ++i) {
+            address from = neighbors[offset + i].account;
+            page[i] = InEdge({
+                from: from,
+                weight: _edges[feedback][from][account].atBoundary(open),
+                strength: _outStrengths[feedback][from].atBoundary(open)
+            });
         }
     }
 
@@ -156,6 +168,16 @@ contract FeedbackGraph is IFeedbackGraph {
         edge.add(amount, open);
         strength.add(amount, open);
         emit FeedbackRecorded(feedback, from, to, amount, open);
+    }
+
+    /// @dev Neighbours stand in the order of their first edge: finds the first that came after the boundary.
+    function _closedLength(Neighbor[] storage neighbors) private view returns (uint256 low) {
+        uint256 high = neighbors.length;
+        while (low < high) {
+            uint256 middle = (low + high) / 2;
+            if (neighbors[middle].since < _epoch) low = middle + 1;
+            else high = middle;
+        }
     }
 
     function _isUnknown(address account) private view returns (bool) {

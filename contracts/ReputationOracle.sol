@@ -4,15 +4,17 @@ pragma solidity 0.8.37;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
-import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
+import {RowChallenges} from "./RowChallenges.sol";
 import {IFeedbackGraph} from "./interfaces/IFeedbackGraph.sol";
 import {IReputationOracle} from "./interfaces/IReputationOracle.sol";
 import {MeritRow, Row} from "./libraries/MeritRow.sol";
 import {TokenIntake} from "./libraries/TokenIntake.sol";
 
 /// @title ReputationOracle
-contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTransient {
+contract ReputationOracle is RowChallenges, AccessManaged {
+    using SafeCast for uint256;
     using SafeERC20 for IERC20;
     using TokenIntake for IERC20;
 
@@ -25,22 +27,10 @@ contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTr
     /// @notice Seeds that the parameters can name.
     uint256 public constant MAX_SEEDS = 64;
 
-    IFeedbackGraph public immutable graph;
-    IERC20 public immutable token;
-    uint256 public immutable bond;
-    uint256 public immutable challengeWindow;
-    uint256 public immutable proposalWindow;
-
-    uint64 private _stop;
-    uint64 private _bridgeDecay;
-    uint32 private _latestFinalEpoch;
+    uint256 public latestFinalEpoch;
     bytes32 public paramsHash;
     address[] private _seeds;
-
-    mapping(address account => uint256) public seedWeightOf;
-    mapping(uint256 epoch => Proposal) private _proposals;
     mapping(address account => Score) private _scores;
-    mapping(address account => uint256) public creditOf;
 
     constructor(
         IFeedbackGraph graph_,
@@ -48,15 +38,7 @@ contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTr
         address manager,
         Settings memory settings,
         Parameters memory parameters
-    ) AccessManaged(manager) {
-        bool valid = address(graph_).code.length > 0 && address(token_).code.length > 0
-            && settings.challengeWindow > 0 && settings.proposalWindow > 0;
-        if (!valid) revert ReputationOracleInvalidSettings();
-        graph = graph_;
-        token = token_;
-        bond = settings.bond;
-        challengeWindow = settings.challengeWindow;
-        proposalWindow = settings.proposalWindow;
+    ) RowChallenges(graph_, token_, settings) AccessManaged(manager) {
         _setParameters(parameters);
     }
 
@@ -71,17 +53,22 @@ contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTr
         if (epoch == 0 || epoch != lastClosed) revert ReputationOracleWrongEpoch(epoch, lastClosed);
         if (block.timestamp > closedAt + proposalWindow) revert ReputationOracleTooLate(closedAt + proposalWindow);
         if (paramsHash_ != paramsHash) revert ReputationOracleWrongParameters(paramsHash_, paramsHash);
-        if (rowCount != nodes) revert ReputationOracleWrongRowCount(rowCount, nodes);
-        Status status = _proposals[epoch].status;
-        if (status != Status.NONE && status != Status.VOID) revert ReputationOracleAlreadyProposed(epoch);
+        if (rowCount == 0 || rowCount != nodes) revert ReputationOracleWrongRowCount(rowCount, nodes);
 
+        Proposal storage last = _proposals[epoch];
+        (Status status, uint8 attempt) = (last.status, last.attempt);
+        if (status == Status.VOID) ++attempt;
+        else if (status != Status.NONE) revert ReputationOracleAlreadyProposed(epoch);
         uint256 finalizableAt = block.timestamp + challengeWindow;
         _proposals[epoch] = Proposal({
             rowsRoot: rowsRoot,
             proposer: msg.sender,
-            finalizableAt: uint48(finalizableAt),
-            rowCount: uint32(rowCount),
-            status: Status.LIVE
+            finalizableAt: finalizableAt.toUint48(),
+            rowCount: rowCount.toUint32(),
+            status: Status.LIVE,
+            attempt: attempt,
+            extendedUntil: 0,
+            openDisputes: 0
         });
         emit Proposed(epoch, msg.sender, rowsRoot, rowCount, paramsHash_, rowsCid, finalizableAt);
         token.pull(bond);
@@ -89,11 +76,12 @@ contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTr
 
     /// @inheritdoc IReputationOracle
     function finalize(uint256 epoch) external {
-        Proposal storage proposal = _proposals[epoch];
-        if (proposal.status != Status.LIVE) revert ReputationOracleNotLive(epoch);
-        if (block.timestamp < proposal.finalizableAt) revert ReputationOracleWindowOpen(proposal.finalizableAt);
+        Proposal storage proposal = _live(epoch);
+        if (proposal.openDisputes > 0) revert ReputationOracleDisputesOpen(proposal.openDisputes);
+        uint256 until = _closesAt(proposal);
+        if (block.timestamp < until) revert ReputationOracleWindowOpen(until);
         proposal.status = Status.FINAL;
-        _latestFinalEpoch = uint32(epoch); // The graph goes on to a later epoch only when this one is settled.
+        latestFinalEpoch = epoch; // The graph goes on to a later epoch only when this one is settled.
         creditOf[proposal.proposer] += bond;
         emit Finalized(epoch, proposal.rowsRoot);
     }
@@ -102,9 +90,13 @@ contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTr
     function withdraw() external nonReentrant returns (uint256 amount) {
         amount = creditOf[msg.sender];
         if (amount == 0) revert ReputationOracleNothingToWithdraw(msg.sender);
-        creditOf[msg.sender] = 0;
-        emit Withdrawn(msg.sender, amount);
-        token.safeTransfer(msg.sender, amount);
+        _pay(msg.sender, amount);
+    }
+
+    /// @inheritdoc IReputationOracle
+    function burn() external nonReentrant returns (uint256 amount) {
+        amount = creditOf[BURN_ADDRESS];
+        _pay(BURN_ADDRESS, amount);
     }
 
     // ------------------------------------------------------------------ scores
@@ -112,16 +104,17 @@ contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTr
     /// @inheritdoc IReputationOracle
     function verifyScore(uint256 epoch, Row calldata row, bytes32[] calldata proof) public view returns (bool) {
         Proposal storage proposal = _proposals[epoch];
+        bytes32 leaf = MeritRow.leaf(epoch, address(0), row);
         return proposal.status == Status.FINAL
-            && MeritRow.verify(epoch, row, proof, proposal.rowsRoot, proposal.rowCount);
+            && MeritRow.isInTree(leaf, row.index, proof, proposal.rowsRoot, proposal.rowCount);
     }
 
     /// @inheritdoc IReputationOracle
     function checkIn(uint256 epoch, Row calldata row, bytes32[] calldata proof) external {
-        if (!verifyScore(epoch, row, proof)) revert ReputationOracleInvalidProof(epoch);
+        if (!verifyScore(epoch, row, proof)) revert ReputationOracleInvalidProof(epoch, row.index);
         Score storage score = _scores[row.account];
         if (score.epoch > epoch) revert ReputationOracleStaleScore(row.account, score.epoch);
-        (score.value, score.epoch) = (row.score, uint32(epoch));
+        (score.value, score.epoch) = (row.score, uint32(epoch)); // A final epoch is one of the graph's, in 32 bits.
         emit CheckedIn(row.account, epoch, row.score);
     }
 
@@ -150,27 +143,13 @@ contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTr
         return status == Status.FINAL || block.timestamp > closedAt + proposalWindow;
     }
 
-    /// @inheritdoc IReputationOracle
-    function proposalOf(uint256 epoch) external view returns (Proposal memory) {
-        return _proposals[epoch];
-    }
-
-    /// @inheritdoc IReputationOracle
-    function latestFinalEpoch() external view returns (uint256) {
-        return _latestFinalEpoch;
-    }
-
-    /// @inheritdoc IReputationOracle
-    function stop() external view returns (uint256) {
-        return _stop;
-    }
-
-    /// @inheritdoc IReputationOracle
-    function bridgeDecay() external view returns (uint256) {
-        return _bridgeDecay;
-    }
-
     // ------------------------------------------------------------------ private
+
+    function _pay(address account, uint256 amount) private {
+        creditOf[account] = 0;
+        emit Withdrawn(account, amount);
+        token.safeTransfer(account, amount);
+    }
 
     function _setParameters(Parameters memory parameters) private {
         uint256 count = parameters.seeds.length;
@@ -185,12 +164,12 @@ contract ReputationOracle is IReputationOracle, AccessManaged, ReentrancyGuardTr
         address previous = address(0);
         for (uint256 i = 0; i < count; ++i) {
             (address seed, uint256 weight) = (parameters.seeds[i], parameters.seedWeights[i]);
-            if (seed <= previous) revert ReputationOracleInvalidParameters();
+            if (seed <= previous || weight == 0) revert ReputationOracleInvalidParameters();
             seedWeightOf[seed] = weight;
             (sum, previous) = (sum + weight, seed);
         }
         if (sum != MeritRow.ONE) revert ReputationOracleInvalidParameters();
-        (_stop, _bridgeDecay, _seeds) = (parameters.stop, parameters.bridgeDecay, parameters.seeds);
+        (stop, bridgeDecay, _seeds) = (parameters.stop, parameters.bridgeDecay, parameters.seeds);
         paramsHash = keccak256(abi.encode(parameters));
         emit ParametersSet(paramsHash, parameters);
     }

@@ -13,6 +13,15 @@ interface IFeedbackGraph {
         DISTRUST
     }
 
+    /// @notice An in-edge at the boundary, with what a row's check needs to know of it.
+    /// @param weight Weight of the edge.
+    /// @param strength Sum of the weights of all out-edges of `from`.
+    struct InEdge {
+        address from;
+        uint256 weight;
+        uint256 strength;
+    }
+
     event FeedbackRecorded(
         Feedback indexed feedback, address indexed from, address indexed to, uint256 amount, uint256 epoch
     );
@@ -67,6 +76,12 @@ interface IFeedbackGraph {
         external
         view
         returns (address[] memory);
+
+    /// @notice Up to `limit` of an account's in-edges as they were at the close of the last epoch, in the same order.
+    function closedInEdges(Feedback feedback, address account, uint256 offset, uint256 limit)
+        external
+        view
+        returns (InEdge[] memory);
 
     /// @notice Number of accounts with any edge at the close of the last epoch and now.
     function nodeCount() external view returns (uint256 closed, uint256 current);

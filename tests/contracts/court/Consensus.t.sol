@@ -156,7 +156,7 @@ contract ConsensusTest is CourtTest {
     }
 
     /// Chi-square with 9 degrees of freedom: above 33.7 once in ten thousand. The seeds are fixed.
-    function test_Threat4_Sampling_IsUniform() external pure {
+    function test_Threat04_Sampling_IsUniform() external pure {
         uint256[10] memory hits;
         for (uint256 i = 0; i < 3_000; ++i) {
             uint256[] memory chosen = Sampling.positions(keccak256(abi.encode(i)), 10, 4);

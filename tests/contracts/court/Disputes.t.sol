@@ -139,7 +139,7 @@ contract DisputesTest is CourtTest {
         court.appeal(batch);
     }
 
-    function test_Threat2_Appeal_TillTheLastSecondOfTheWindow() external {
+    function test_Threat02_Appeal_TillTheLastSecondOfTheWindow() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         runFraudRound(batch);
         uint256 deadline = vm.getBlockTimestamp() + APPEAL;

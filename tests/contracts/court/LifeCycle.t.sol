@@ -200,7 +200,7 @@ contract LifeCycleTest is CourtTest {
         assertOutcome(batchId, IAuditCourt.Outcome.PASS);
     }
 
-    function test_Threat3_WithheldReveal_CostsTheMost() external {
+    function test_Threat03_WithheldReveal_CostsTheMost() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         Round memory round = draw(batch);
         Play[] memory plays = honest(round);
@@ -229,7 +229,7 @@ contract LifeCycleTest is CourtTest {
         }
     }
 
-    function test_Threat9_ZeroVerifiersInEveryCluster_ReturnsTheFee() external {
+    function test_Threat09_ZeroVerifiersInEveryCluster_ReturnsTheFee() external {
         IJobEscrow.Terms memory three = terms();
         (three.committeeSize, three.samples) = (6, 3);
         job = openJob(three, 10_000e18);
@@ -246,7 +246,7 @@ contract LifeCycleTest is CourtTest {
         vm.assertEq(escrow.jobOf(job).reserved, PAY, "reserved");
     }
 
-    function testFuzz_Threat9_RemainderOfTheFee_GoesBack(uint96 fee) external {
+    function testFuzz_Threat09_RemainderOfTheFee_GoesBack(uint96 fee) external {
         fee = uint96(bound(fee, 1, 1_000e18));
         IJobEscrow.Terms memory odd = terms();
         odd.auditFee = fee;

@@ -99,7 +99,7 @@ contract PhasesTest is CourtTest {
         _refuseSignature(batch, good);
     }
 
-    function test_Threat6_Record_LocksAddUp() external {
+    function test_Threat06_Record_LocksAddUp() external {
         // 1,000 staked, 50 locked by each batch.
         for (uint256 i = 0; i < 20; ++i) {
             recordNext();
@@ -129,7 +129,7 @@ contract PhasesTest is CourtTest {
 
     // ------------------------------------------------------------------ seed
 
-    function test_Threat4_Draw_NotBeforeTheSeedBlock() external {
+    function test_Threat04_Draw_NotBeforeTheSeedBlock() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         uint256 seedBlock = court.auditOf(batchId).seedBlock;
         vm.roll(seedBlock);
@@ -140,7 +140,7 @@ contract PhasesTest is CourtTest {
         assertPhase(batchId, IAuditCourt.Phase.COMMIT);
     }
 
-    function test_Threat4_Draw_SnapshotGone_ArmsAnotherSeedAndStaysCertain() external {
+    function test_Threat04_Draw_SnapshotGone_ArmsAnotherSeedAndStaysCertain() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         uint256 seedBlock = court.auditOf(batchId).seedBlock;
         vm.roll((seedBlock / PERIOD + 2) * PERIOD);
@@ -153,7 +153,7 @@ contract PhasesTest is CourtTest {
         assertPhase(batchId, IAuditCourt.Phase.COMMIT);
     }
 
-    function test_Threat4_Draw_BlockHashGone_ArmsAnotherSeed() external {
+    function test_Threat04_Draw_BlockHashGone_ArmsAnotherSeed() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         vm.roll(court.auditOf(batchId).seedBlock + 9_000);
         court.draw(batch);
@@ -163,7 +163,7 @@ contract PhasesTest is CourtTest {
     }
 
     /// Had any failure of the vault the same effect, whoever dislikes a seed would call with too little gas.
-    function test_Threat4_Draw_WithTooLittleGas_BuysNoNewSeed() external {
+    function test_Threat04_Draw_WithTooLittleGas_BuysNoNewSeed() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         uint256 seedBlock = court.auditOf(batchId).seedBlock;
         vm.roll(seedBlock + 1);
@@ -176,7 +176,7 @@ contract PhasesTest is CourtTest {
         }
     }
 
-    function testFuzz_Threat4_Draw_IgnoresStakeThatMovesAfterTheRecord(uint256 amount) external {
+    function testFuzz_Threat04_Draw_IgnoresStakeThatMovesAfterTheRecord(uint256 amount) external {
         (, bytes32 batchId) = recordNext();
         uint256 seedBlock = court.auditOf(batchId).seedBlock;
         vm.roll(seedBlock + 1);
@@ -209,7 +209,7 @@ contract PhasesTest is CourtTest {
 
     // ------------------------------------------------------------------ commit
 
-    function test_Threat2_Commit_TillTheLastSecond() external {
+    function test_Threat02_Commit_TillTheLastSecond() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         Round memory round = draw(batch);
         vm.warp(vm.getBlockTimestamp() + COMMIT - 1);
@@ -224,7 +224,7 @@ contract PhasesTest is CourtTest {
         );
     }
 
-    function test_Threat2_Commit_IsWrittenOnce() external {
+    function test_Threat02_Commit_IsWrittenOnce() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         Round memory round = draw(batch);
         commit(batchId, round, 0, honest(round)[0].given);
@@ -246,7 +246,7 @@ contract PhasesTest is CourtTest {
     }
 
     /// A copy can be committed, and does not keep the victim from committing the same; but the copier cannot reveal it.
-    function test_Threat1_CopiedCommitment_CannotBeRevealed() external {
+    function test_Threat01_CopiedCommitment_CannotBeRevealed() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         Round memory round = draw(batch);
         Play[] memory plays = honest(round);
@@ -269,7 +269,7 @@ contract PhasesTest is CourtTest {
         court.reveal(batchId, plays[0].given.digests, plays[0].given.verdicts, 3, 0, salt(0));
     }
 
-    function testFuzz_Threat1_Commitment_BindsEverything(uint256 field, bytes32 other) external {
+    function testFuzz_Threat01_Commitment_BindsEverything(uint256 field, bytes32 other) external {
         uint256[] memory digests = new uint256[](2);
         uint8[] memory verdicts = new uint8[](2);
         (verdicts[0], verdicts[1]) = (1, 1);
@@ -305,7 +305,7 @@ contract PhasesTest is CourtTest {
 
     // ------------------------------------------------------------------ disclose
 
-    function test_Threat2_Disclose_AfterTheCommitsUntilTheLastSecond() external {
+    function test_Threat02_Disclose_AfterTheCommitsUntilTheLastSecond() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         Round memory round = draw(batch);
         bytes memory call = abi.encodeCall(IAuditCourt.disclose, (batch, new uint256[](2), 0));
@@ -334,7 +334,7 @@ contract PhasesTest is CourtTest {
 
     // ------------------------------------------------------------------ reveal
 
-    function test_Threat2_Reveal_AfterTheDisclosureUntilTheLastSecond() external {
+    function test_Threat02_Reveal_AfterTheDisclosureUntilTheLastSecond() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         Round memory round = draw(batch);
         Play[] memory plays = honest(round);
@@ -396,7 +396,7 @@ contract PhasesTest is CourtTest {
 
     // ------------------------------------------------------------------ finalize, settle
 
-    function test_Threat2_Finalize_NotBeforeTheRevealsAreOver() external {
+    function test_Threat02_Finalize_NotBeforeTheRevealsAreOver() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         Round memory round = draw(batch);
         Play[] memory plays = honest(round);
@@ -447,7 +447,7 @@ contract PhasesTest is CourtTest {
         court.finalize(batch, round.seed, round.committee, reveals, digests);
     }
 
-    function test_Threat2_Settle_NotBeforeTheAppealWindowIsOver() external {
+    function test_Threat02_Settle_NotBeforeTheAppealWindowIsOver() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         runHonestRound(batch);
         uint256 notBefore = vm.getBlockTimestamp() + APPEAL;
@@ -459,7 +459,7 @@ contract PhasesTest is CourtTest {
         assertPhase(batchId, IAuditCourt.Phase.SETTLED);
     }
 
-    function test_Threat2_EveryCall_NeedsItsPhase() external {
+    function test_Threat02_EveryCall_NeedsItsPhase() external {
         IAuditCourt.Batch memory batch = nextBatch();
         bytes32 batchId = court.hashBatch(batch);
         Round memory round;

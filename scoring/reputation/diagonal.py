@@ -17,7 +17,7 @@ UNKNOWN = np.nan
 SMALL = 1024  # nodes of a component that is solved as a dense matrix, of 8 MB at most
 PROBES = 3
 SETTLING = 30
-SWEEPS_WORTH = 6  # a component is swept as a whole if its probes follow more than this many times its edges
+SWEEPS_WORTH = 2  # a component is swept as a whole if its probes follow more than this many times its edges
 
 
 @dataclass(frozen=True, eq=False)

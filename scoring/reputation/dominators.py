@@ -19,21 +19,12 @@ class Search(NamedTuple):
     parent: NDArray[np.int32]  # (found,) the number of the parent of each number
 
 
-class Forest(NamedTuple):
-    """Vertices by depth-first number, linked so far to the parent in the search tree, or, with compression, above."""
-
-    ancestor: NDArray[np.int32]
-    label: NDArray[np.int32]
-    semi: NDArray[np.int32]
-    path: NDArray[np.int32]  # scratch
-
-
 @compiled
-def lowest(vertex: int, forest: Forest) -> int:
-    """The vertex of least semidominator on the linked path above `vertex`; the path is compressed on the way."""
-    ancestor, label, semi, path = forest
-    if ancestor[vertex] < 0:
-        return vertex
+def lowest(vertex: int, ancestor: NDArray[np.int32], low: NDArray[np.int32], path: NDArray[np.int32]) -> int:
+    """The least semidominator on the path above `vertex` in the linked forest; the path is compressed on the way.
+
+    `low` holds it for the part of the path up to `ancestor`. `path` is scratch.
+    """
     length = 0
     at = vertex
     while ancestor[ancestor[at]] >= 0:
@@ -43,11 +34,10 @@ def lowest(vertex: int, forest: Forest) -> int:
     for step in range(length - 1, -1, -1):
         at = path[step]
         above = ancestor[at]
-        if semi[label[above]] < semi[label[at]]:
-            label[at] = label[above]
+        low[at] = min(low[at], low[above])
         ancestor[at] = ancestor[above]
-    best: int = label[vertex]
-    return best
+    result: int = low[vertex]
+    return result
 
 
 @compiled
@@ -91,48 +81,38 @@ def depth_first(rows: Rows, roots: Ints) -> Search:
 
 @compiled
 def find_bridges(rows: Rows, columns: Rows, roots: Ints) -> NDArray[np.int32]:
-    """See `bridges`. Lengauer and Tarjan, "A fast algorithm for finding dominators in a flowgraph" (1979), simple."""
+    """See `bridges`.
+
+    Semidominators as in Lengauer and Tarjan, "A fast algorithm for finding dominators in a flowgraph" (1979), simple
+    form. The immediate dominator of a vertex is the nearest common ancestor, in the dominator tree, of its parent and
+    its semidominator (Georgiadis, Tarjan, Werneck, "Finding dominators in practice", 2006). So both are below the same
+    child of the root, which then is above the vertex too, or the vertex is a child of the root itself.
+    """
     number, vertex, parent = depth_first(rows, roots)
     found = vertex.size
-    semi = np.arange(found).astype(np.int32)
-    label = np.arange(found).astype(np.int32)
-    ancestor = np.full(found, -1, np.int32)
-    dominator = np.zeros(found, np.int32)
-    bucket = np.full(found, -1, np.int32)  # heads of linked lists of the vertices with this semidominator
-    chain = np.full(found, -1, np.int32)
-    forest = Forest(ancestor, label, semi, np.empty(found, np.int32))
     is_entry = np.zeros(found, np.bool_)  # below a virtual root
     if roots.size > 1:
         is_entry[number[roots]] = True
-
+    semi = np.arange(found).astype(np.int32)
+    low = np.arange(found).astype(np.int32)
+    ancestor = np.full(found, -1, np.int32)
+    path = np.empty(found, np.int32)
     for i in range(found - 1, 0, -1):
         node = vertex[i]
+        best = 0 if is_entry[i] else i
         for at in range(columns.begin[node], columns.end[node]):
             before = number[columns.target[at]]
             if before > i:
-                semi[i] = min(semi[i], semi[lowest(before, forest)])
+                best = min(best, lowest(before, ancestor, low, path))
             elif before >= 0:
-                semi[i] = min(semi[i], before)
-        if is_entry[i]:
-            semi[i] = 0
-        chain[i] = bucket[semi[i]]
-        bucket[semi[i]] = i
-        above = parent[i]
-        ancestor[i] = above
-        waiting = bucket[above]
-        while waiting >= 0:
-            best = lowest(waiting, forest)
-            dominator[waiting] = best if semi[best] < semi[waiting] else above
-            waiting = chain[waiting]
-        bucket[above] = -1
+                best = min(best, before)
+        semi[i] = low[i] = best
+        ancestor[i] = parent[i]
 
     bridge = np.full(number.size, -1, np.int32)
-    top = np.empty(found, np.int32)
-    top[0] = 0
+    top = np.zeros(found, np.int32)
     for i in range(1, found):
-        if dominator[i] != semi[i]:
-            dominator[i] = dominator[dominator[i]]
-        top[i] = i if dominator[i] == 0 else top[dominator[i]]
+        top[i] = i if semi[i] == 0 or top[parent[i]] != top[semi[i]] else top[parent[i]]
         bridge[vertex[i]] = vertex[top[i]]
     if roots.size == 1:
         bridge[roots[0]] = roots[0]

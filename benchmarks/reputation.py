@@ -1,0 +1,273 @@
+"""The reputation engine against its targets and against other libraries.
+
+    python benchmarks/reputation.py [--quick] [--json]
+
+`--quick` leaves out the large graphs and the peers that need an environment of their own. Times are the best of several
+runs, on one thread. Walks stop with probability 0.15, as in the libraries that fix it.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+import venv
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from scoring.reputation import FeedbackGraph, MeritRank
+from scoring.reputation.diagonal import Diagonal
+from scoring.reputation.transition import Transition
+from scoring.reputation.visits import expected_visits
+from scoring.reputation.walks import Walks
+
+STOP = 0.15
+PEERS = Path(".merit") / "peers" / "reputation"
+PEER_PACKAGES = ("meritrank-python==0.2.10", "networkx==3.6.1", "igraph==1.0.0", "scikit-network", "scipy", "numpy")
+
+Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
+
+
+@dataclass(frozen=True)
+class Row:
+    name: str
+    value: float
+    unit: str
+    target: float | None = None
+    met: bool | None = None
+    peer: str | None = None
+    peer_value: float | None = None
+    ratio: float | None = None  # how many times better than the peer
+
+
+def row(name: str, value: float, unit: str, target: float | None = None, *, higher_is_better: bool = False) -> Row:
+    met = None if target is None else (value >= target if higher_is_better else value <= target)
+    return Row(name, value, unit, target, met)
+
+
+def beside(ours: Row, peer: str, peer_value: float) -> Row:
+    ratio = ours.value / peer_value if ours.unit.endswith("/s") else peer_value / ours.value
+    return Row(ours.name, ours.value, ours.unit, ours.target, ours.met, peer, peer_value, ratio)
+
+
+def uniform(nodes: int, edges: int) -> Edges:
+    """Every ordered pair is as likely as every other: nearly all nodes lie on cycles."""
+    rng = np.random.default_rng(0)
+    source = rng.integers(0, nodes, edges)
+    return source, (source + rng.integers(1, nodes, edges)) % nodes, rng.random(edges) + 0.1
+
+
+def market(nodes: int, edges: int) -> Edges:
+    """5 % of the accounts pay and earn; half of the rest only pay, half only earn."""
+    rng = np.random.default_rng(0)
+    both, payers = nodes // 20, nodes // 20 + 19 * nodes // 40
+    source = rng.integers(0, payers, edges)
+    target = rng.integers(0, both + nodes - payers, edges)
+    target = np.where(target < both, target, target + payers - both)
+    keep = source != target
+    return source[keep], target[keep], rng.random(keep.sum()) + 0.1
+
+
+def milliseconds(call: Callable[[], Any], repeats: int = 7) -> float:
+    best = float("inf")
+    for _ in range(repeats):
+        started = time.perf_counter()
+        call()
+        best = min(best, time.perf_counter() - started)
+    return 1000 * best
+
+
+def power_iteration(edges: Edges, nodes: int) -> Callable[[], None]:
+    """Plain personalised PageRank to 1e-6 with scipy: what one would write without an engine."""
+    source, target, weight = edges
+    matrix = scipy.sparse.csr_array((weight, (source, target)), shape=(nodes, nodes))
+    total = matrix.sum(axis=1)
+    total[total == 0] = 1
+    step = (scipy.sparse.diags_array((1 - STOP) / total) @ matrix).T.tocsr()
+
+    def call() -> None:
+        mass = np.zeros(nodes)
+        mass[0] = 1.0
+        visits = mass.copy()
+        while mass.sum() > STOP * 1e-6:
+            mass = step @ mass
+            visits += mass
+
+    return call
+
+
+def peers(edges: Edges) -> dict[str, float]:
+    """Milliseconds of other libraries, in their own environment."""
+    python = PEERS / "bin" / "python"
+    if not python.exists():
+        venv.create(PEERS, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES], check=True)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "graph.npz"
+        np.savez(path, source=edges[0], target=edges[1], weight=edges[2])
+        program = Path(__file__).parent / "peers" / "reputation.py"
+        done = subprocess.run([python, program, path], check=True, capture_output=True, text=True)
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def small_graph(with_peers: bool) -> Iterator[Row]:
+    nodes, edges = 10_000, uniform(10_000, 100_000)
+    graph = FeedbackGraph.from_arrays(*edges)
+    others = peers(edges) if with_peers else {}
+
+    diagonal = Diagonal(graph, Transition.build(graph), STOP, 1e-6)
+    started = time.perf_counter()
+    diagonal.of(np.arange(graph.node_count))
+    yield row("10k/100k: the diagonal, every node, to 1e-6", time.perf_counter() - started, "s")
+
+    ranks = MeritRank(graph, stop=STOP, tolerance=1e-6, diagonal_tolerance=1e-6)
+    ranks.scores(0).share(0)
+    seeds = iter(range(1, 1000))
+    one_seed = row(
+        "10k/100k: all scores of one seed, exact",
+        milliseconds(lambda: ranks.scores(next(seeds)).share(0), 20),
+        "ms",
+        10,
+    )
+    yield beside(one_seed, "scipy power iteration", milliseconds(power_iteration(edges, nodes)))
+    for peer in ("scikit-network", "igraph", "networkx"):
+        if peer in others:
+            yield beside(one_seed, peer, others[peer])
+    if others:
+        both = others["meritrank-python walks"] + others["meritrank-python scores"]
+        yield beside(one_seed, "meritrank-python, sampled", both)
+
+    yield row("10k/100k: memory of a maintained seed", ranks.maintained_bytes / ranks.maintained_seeds / 1e6, "MB", 0.6)
+
+    transition, source = Transition.build(graph), np.eye(1, graph.node_count)[0]
+    for stop in (STOP, 0.4):
+        walks = row(
+            f"10k/100k: 10k reproducible walks, stop {stop}",
+            milliseconds(lambda: Walks.draw(transition, source, 10_000, 1, stop), 20),  # noqa: B023 (called at once)
+            "ms",
+            2,
+        )
+        yield walks
+        if others and stop == STOP:
+            yield beside(walks, "meritrank-python", others["meritrank-python walks"])
+
+    for count, target in ((1, 10_000), (100, 2_000)):
+        updates = row(
+            f"10k/100k: updates kept exact, {count} seed{'s' if count > 1 else ''}, read every 10k",
+            updates_per_second(graph, count),
+            "updates/s",
+            target,
+            higher_is_better=True,
+        )
+        yield updates
+        if others and count == 1:
+            yield beside(updates, "meritrank-python, sampled", others["meritrank-python updates"])
+    yield row("10k/100k: one update, then one seed's visits and bridges", after_one_update(graph), "ms")
+
+
+def updates_per_second(graph: FeedbackGraph, seeds: int) -> float:
+    """10,000 random edge updates, then the visits and bridges of every seed: all of it counts."""
+    rng = np.random.default_rng(1)
+    ranks = MeritRank(graph, stop=STOP, tolerance=1e-6, diagonal_tolerance=1e-6)
+    for seed in range(seeds):
+        ranks.scores(seed)
+    ends = rng.integers(0, 10_000, (10_000, 2))
+    started = time.perf_counter()
+    for source, target in ends[ends[:, 0] != ends[:, 1]].tolist():
+        graph.set_edge(source, target, 1.0)
+    for seed in range(seeds):
+        ranks.scores(seed)
+    return 10_000 / (time.perf_counter() - started)
+
+
+def after_one_update(graph: FeedbackGraph) -> float:
+    ranks = MeritRank(graph, stop=STOP, tolerance=1e-6)
+    ranks.scores(0)
+    targets = iter(range(100, 200))
+
+    def update_and_read() -> None:
+        graph.set_edge(50, next(targets), 1.0)
+        ranks.scores(0)
+
+    return milliseconds(update_and_read, 20)
+
+
+def large_graph() -> Iterator[Row]:
+    nodes, edges = 1_000_000, uniform(1_000_000, 10_000_000)
+    others = peers(edges)
+    plain = milliseconds(power_iteration(edges, nodes), 1)
+    started = time.perf_counter()
+    graph = FeedbackGraph.from_arrays(*edges)
+    transition = Transition.build(graph)
+    yield row("1M/10M: load", time.perf_counter() - started, "s")
+    visits = row("1M/10M: visits of one seed, to 1e-6", visits_milliseconds(transition), "ms", 2000)
+    yield beside(visits, "scipy power iteration", plain)
+    yield beside(visits, "scikit-network", others["scikit-network"])
+    for stop in (STOP, 0.4):
+        diagonal = Diagonal(graph, transition, stop, 1e-4)
+        diagonal.of(np.array([0]))
+        started, asked = time.perf_counter(), np.arange(1, 21)
+        diagonal.of(asked)
+        each = 1000 * (time.perf_counter() - started) / asked.size
+        yield row(f"1M/10M uniform: the diagonal on demand, a node, to 1e-4, stop {stop}", each, "ms", 5)
+
+
+def market_graph() -> Iterator[Row]:
+    graph = FeedbackGraph.from_arrays(*market(1_000_000, 10_000_000))
+    transition = Transition.build(graph)
+    started = time.perf_counter()
+    Diagonal(graph, transition, STOP, 1e-6).of(np.arange(graph.node_count))
+    yield row("1M/10M market: the diagonal, every node, to 1e-6", time.perf_counter() - started, "s", 60)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    yield row("1M/10M: peak memory of all of this", peak, "GiB", 8)
+
+
+def visits_milliseconds(transition: Transition) -> float:
+    source = np.eye(1, transition.node_count)[0]
+    return milliseconds(lambda: expected_visits(transition, source, STOP, 1e-6), 3)
+
+
+def growth(sizes: tuple[int, ...]) -> Iterator[Row]:
+    for nodes in sizes:
+        transition = Transition.build(FeedbackGraph.from_arrays(*uniform(nodes, 10 * nodes)))
+        yield row(f"growth: visits of one seed to 1e-6, {nodes:,} nodes", visits_milliseconds(transition), "ms")
+
+
+def measured(quick: bool) -> Iterator[Row]:
+    yield from small_graph(with_peers=not quick)
+    yield from growth((10_000, 30_000) if quick else (10_000, 30_000, 100_000, 300_000, 1_000_000))
+    if not quick:
+        yield from large_graph()
+        yield from market_graph()
+
+
+def table_line(found: Row) -> str:
+    target = "" if found.target is None else f"{found.target:,g} {'met' if found.met else 'MISSED'}"
+    peer = "" if found.peer is None else f"{found.peer} {found.peer_value:,.4g} ({found.ratio:,.3g}x)"
+    return f"{found.name:<70} {found.value:>12,.4g} {found.unit:<10} {target:<14} {peer}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--quick", action="store_true", help="within a minute: small graphs, no other environments")
+    parser.add_argument("--json", action="store_true", help="a list of rows instead of a table")
+    options = parser.parse_args()
+    rows = []
+    for found in measured(options.quick):
+        rows.append(found)
+        print(table_line(found), file=sys.stderr if options.json else sys.stdout, flush=True)
+    if options.json:
+        print(json.dumps([asdict(found) for found in rows], indent=2))
+
+
+if __name__ == "__main__":
+    main()

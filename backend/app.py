@@ -22,6 +22,7 @@ from backend.database import Database, Leadership
 from backend.epochs import endpoints as epochs
 from backend.epochs.proposer import EpochProposer
 from backend.epochs.service import EpochReader
+from backend.events import endpoints as events
 from backend.evidence import endpoints as evidence
 from backend.evidence.kubo import Kubo, KuboMirror
 from backend.evidence.store import EvidenceStore
@@ -50,6 +51,7 @@ _ROUTERS = (
     accounts.router,
     reputation.router,
     epochs.router,
+    events.router,
     operation.router,
 )
 

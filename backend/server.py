@@ -2,12 +2,16 @@
 
 import socket
 from contextlib import closing
+from types import FrameType
 
 import uvicorn
+from fastapi import FastAPI
 
 from backend.app import create_app
 from backend.operation.logs import configure_logs
+from backend.operation.patience import PatientProtocol
 from backend.settings import InvalidSettingError, Settings
+from backend.workers import Workers
 
 
 def serve(settings: Settings) -> None:
@@ -17,15 +21,33 @@ def serve(settings: Settings) -> None:
     """
     configure_logs(settings.log_level)
     with closing(_bind(settings.host, settings.port)) as listener:
-        config = uvicorn.Config(
-            create_app(settings),
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=30,
-            timeout_keep_alive=15,
-            h11_max_incomplete_event_size=64 * 1024,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        app = create_app(settings)
+        _Server(configure(app), app.state.services.workers).run(sockets=[listener])
+
+
+def configure(app: FastAPI) -> uvicorn.Config:
+    """How the application is served: connections that send nothing, or too slowly, are closed."""
+    return uvicorn.Config(
+        app,
+        http=PatientProtocol,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=30,
+        timeout_keep_alive=15,
+    )
+
+
+class _Server(uvicorn.Server):
+    """Tells the event streams of a stop, for which uvicorn would wait otherwise."""
+
+    def __init__(self, config: uvicorn.Config, workers: Workers) -> None:
+        super().__init__(config)
+        self._workers = workers
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """On SIGINT and SIGTERM."""
+        self._workers.ask_to_stop()
+        super().handle_exit(sig, frame)
 
 
 def _bind(host: str, port: int) -> socket.socket:

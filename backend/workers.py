@@ -47,9 +47,18 @@ class Workers:
             worker.thread = Thread(target=self._run, args=(worker,), name=f"merit-{worker.name}", daemon=True)
             worker.thread.start()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the service is to end; whoever waits for something else to happen gives up then."""
+        return self._stop.is_set()
+
+    def ask_to_stop(self) -> None:
+        """Begin to end."""
+        self._stop.set()
+
     def stop(self, timeout: float = 30.0) -> None:
         """Let the running steps end. They may be killed at any time, but there is no need to."""
-        self._stop.set()
+        self.ask_to_stop()
         for worker in self.all:
             if worker.thread is not None:
                 worker.thread.join(timeout)

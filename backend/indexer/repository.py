@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import and_, delete, func, or_
+from sqlalchemy import and_, delete, or_
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from backend.indexer.folds import fold_batch, fold_job, subjects_of
 from backend.indexer.models import ChainEvent, EventSubject, IndexedBlock, Job, RecordedBatch
@@ -96,21 +97,38 @@ def events_named(session: Session, name: str, up_to_block: int | None = None) ->
     return list(session.exec(query.order_by(col(ChainEvent.block_number), col(ChainEvent.log_index))).all())
 
 
-def event_count(session: Session) -> int:
-    """How many events are stored."""
-    return session.exec(select(func.count()).select_from(ChainEvent)).one()
+def newest_event(session: Session) -> ChainEvent | None:
+    """The last event on the chain."""
+    newest_first = (col(ChainEvent.block_number).desc(), col(ChainEvent.log_index).desc())
+    return session.exec(select(ChainEvent).order_by(*newest_first).limit(1)).first()
 
 
-def _about(subject: str):  # type: ignore[no-untyped-def]  # the type of a select has no name
+def events_after(session: Session, position: tuple[int, int], subject: str | None, limit: int) -> list[ChainEvent]:
+    """Events behind a position, of one subject or of all, in chain order."""
+    block, index = position
+    query = _about(subject) if subject is not None else _all()
+    query = query.where(
+        or_(
+            col(ChainEvent.block_number) > block,
+            and_(col(ChainEvent.block_number) == block, col(ChainEvent.log_index) > index),
+        )
+    )
+    return list(session.exec(query.limit(limit)).all())
+
+
+def _all() -> SelectOfScalar[ChainEvent]:
+    return select(ChainEvent).order_by(col(ChainEvent.block_number), col(ChainEvent.log_index))
+
+
+def _about(subject: str) -> SelectOfScalar[ChainEvent]:
     return (
-        select(ChainEvent)
+        _all()
         .join(
             EventSubject,
             (col(EventSubject.block_number) == ChainEvent.block_number)
             & (col(EventSubject.log_index) == ChainEvent.log_index),
         )
         .where(EventSubject.subject == subject)
-        .order_by(col(ChainEvent.block_number), col(ChainEvent.log_index))
     )
 
 

@@ -1,5 +1,6 @@
 """What happens around every request: an id for the log, a limit on the body, a count and a time."""
 
+import asyncio
 import time
 from uuid import uuid4
 
@@ -11,15 +12,18 @@ from backend.operation.metrics import Metrics
 
 _log = structlog.get_logger()
 _UNLIMITED = "/v1/evidence"  # which has a limit of its own, kept while it streams
+_BODY_GRACE = 15.0  # seconds that any body may take
+_SLOWEST = 16 * 1024  # bytes for each further second
 
 
 class RequestFrame:
     """Outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, body_limit: int) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, body_limit: int, body_grace: float = _BODY_GRACE) -> None:
         self._app = app
         self._metrics = metrics
         self._body_limit = body_limit
+        self._body_grace = body_grace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -50,15 +54,22 @@ class RequestFrame:
                 )
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        if scope["path"] == _UNLIMITED:
-            return receive
-        limit, received = self._body_limit, 0
+        """The body within its size, and not slower than anybody's line: a slow sender would hold a worker for ever."""
+        limit = None if scope["path"] == _UNLIMITED else self._body_limit
+        started, received, is_whole = time.monotonic(), 0, False
 
         async def receive_limited() -> Message:
-            nonlocal received
-            message = await receive()
+            nonlocal received, is_whole
+            if is_whole:  # from here on this waits for the client to leave
+                return await receive()
+            patience = self._body_grace + received / _SLOWEST - (time.monotonic() - started)
+            try:
+                message = await asyncio.wait_for(receive(), max(patience, 0))
+            except TimeoutError:
+                raise HTTPException(408, "The body came too slowly; send it again") from None
             received += len(message.get("body", b""))
-            if received > limit:
+            is_whole = not message.get("more_body", False)
+            if limit is not None and received > limit:
                 # FastAPI lets this one type through where it reads the body.
                 raise HTTPException(413, f"A request body may have {limit} bytes at most; send less")
             return message

@@ -20,6 +20,7 @@ from eth_account.signers.local import LocalAccount
 
 from backend.app import ChainSide, create_app
 from backend.context import Services
+from backend.server import configure
 from backend.settings import Settings
 from chain.client import MeritClient
 from chain.contribution import canonical_json, content_digest
@@ -188,7 +189,8 @@ def running(settings: Settings, *, with_workers: bool = False) -> Iterator[Servi
     side = ChainSide.connect(settings, settings.recorder_account())
     app = create_app(settings, side)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_config=None, lifespan="on" if with_workers else "off")
+        config = configure(app)
+        config.lifespan = "on" if with_workers else "off"
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, args=([listener],))
         thread.start()

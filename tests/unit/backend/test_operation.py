@@ -1,9 +1,12 @@
 """What operators see, what every answer carries, and pages of what the chain said."""
 
+import asyncio
 import re
+from typing import Any
 
 from fastapi import FastAPI
 
+from backend.operation.middleware import RequestFrame
 from backend.workers import Workers
 from chain.errors import ChainUnavailableError
 
@@ -131,3 +134,20 @@ def test_worker__that_fails__is_tried_again_and_shows_why() -> None:
     assert (worker.failures, worker.error) == (2, "It failed unexpectedly; see the log.")
     workers.attempt(worker)
     assert (worker.failures, worker.error) == (0, None)
+
+
+async def test_body__that_comes_too_slowly__is_given_up(service: Service) -> None:
+    frame = RequestFrame(service.app, service.services.metrics, body_limit=1000, body_grace=0.05)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.02)
+        return {"type": "http.request", "body": b" ", "more_body": True}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/v1/contributions", "query_string": b"", "headers": headers}
+    await frame(scope, receive, send)
+    assert sent[0]["status"] == 408

@@ -14,6 +14,8 @@ from chain.events import Event
 REORGANISATION_DEPTH = 128
 # Blocks asked for at once, below what public endpoints refuse.
 _SPAN = 2_000
+# Blocks that are asked for once more with those that follow: endpoints exist whose logs lag behind their blocks.
+_OVERLAP = 16
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS block (number INTEGER PRIMARY KEY, hash BLOB NOT NULL);
@@ -96,13 +98,12 @@ class History:
             first = self.next_block
             until = min(first + _SPAN - 1, last)
             until_hash = source.block_hash(until)
-            events = source.batch_events(first, until)
+            events = source.batch_events(max(self._first_block, first - _OVERLAP), until)
             if until_hash is None or source.block_hash(until) != until_hash:
                 break
             if any(event.block_number == until and event.block_hash != until_hash for event in events):
                 break
-            self._append(until, until_hash, events)
-            changed.update(event.args["batchId"] for event in events)
+            changed.update(self._append(until, until_hash, events))
         return changed
 
     def _roll_back(self, source: EventSource, last: int) -> set[bytes]:
@@ -124,11 +125,13 @@ class History:
         self._connection.execute("COMMIT")
         return gone
 
-    def _append(self, until: int, until_hash: bytes, events: list[Event]) -> None:
+    def _append(self, until: int, until_hash: bytes, events: list[Event]) -> set[bytes]:
+        """Store what is new of `events`; returns the batches that it is about."""
+        changed: set[bytes] = set()
         self._connection.execute("BEGIN IMMEDIATE")
-        self._connection.executemany(
-            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            [
+        for event in events:
+            inserted = self._connection.execute(
+                "INSERT OR IGNORE INTO event VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     event.block_number,
                     event.log_index,
@@ -138,13 +141,14 @@ class History:
                     event.contract,
                     event.name,
                     _encode(event.args),
-                )
-                for event in events
-            ],
-        )
+                ),
+            )
+            if inserted.rowcount:
+                changed.add(event.args["batchId"])
         self._connection.execute("INSERT INTO block VALUES (?, ?)", (until, until_hash))
         self._connection.execute("DELETE FROM block WHERE number < ?", (until - REORGANISATION_DEPTH,))
         self._connection.execute("COMMIT")
+        return changed
 
 
 def _encode(arguments: dict[str, Any]) -> str:

@@ -115,6 +115,25 @@ def test_advance__chain_changes_while_it_is_read__nothing_kept_of_it(tmp_path: P
     history.close()
 
 
+def test_advance__endpoint_leaves_logs_out_once__they_are_read_later(tmp_path: Path) -> None:
+    class Lagging(Chain):
+        behind: bool = True
+
+        def batch_events(self, first: int, last: int) -> list[Event]:
+            return [] if self.behind else super().batch_events(first, last)
+
+    chain, history = Lagging(), History(tmp_path / "history.sqlite", 1)
+    chain.mine([b"a"])
+    assert history.advance(chain, 0) == set()
+    chain.behind = False
+    chain.mine([b"b"])
+    assert history.advance(chain, 0) == {b"a", b"b"}
+    chain.mine([])
+    assert history.advance(chain, 0) == set()
+    assert (len(history.events_of(b"a")), len(history.events_of(b"b"))) == (1, 1)
+    history.close()
+
+
 def test_events_of__bytes_and_structs__as_they_were_read(tmp_path: Path) -> None:
     arguments = {"batchId": b"a", "batch": {"dataHash": b"\x01", "units": 2**70}, "digests": [2**256 - 1]}
 

@@ -20,6 +20,8 @@ from verifier.models.training import END_TOKEN, Recipe, standard_library_corpus,
 
 NUMERIC_CLASS = NumericClass("cpu", "bfloat16")
 TEMPERATURE = 0.8
+# Raised when calibration changes, so that profiles of an earlier version are not taken from the directory.
+_CALIBRATION_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,8 @@ def demonstration_models(
     tell("training the smaller model")
     small_weights = trained_weights(sizes.small_recipe, corpus, directory)
     small = load_gpt(sizes.small_recipe.architecture, small_weights, NUMERIC_CLASS)
-    told = json.dumps([asdict(sizes), str(NUMERIC_CLASS), TEMPERATURE, torch.__version__], sort_keys=True).encode()
+    decisive = [_CALIBRATION_VERSION, asdict(sizes), str(NUMERIC_CLASS), TEMPERATURE, torch.__version__]
+    told = json.dumps(decisive, sort_keys=True).encode()
     pointer = directory / f"{hashlib.sha256(told + corpus).hexdigest()[:32]}.calibrated"
     if pointer.exists():
         registered = store.load(bytes.fromhex(pointer.read_text()))

@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, AnyHttpUrl, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from chain.errors import KeyFileError
+from chain.errors import KeyFileError, MeritError
 from chain.keys import account_from_keystore
 
 
@@ -20,6 +20,10 @@ def _checked_urls(values: tuple[str, ...]) -> tuple[str, ...]:
     for value in values:
         AnyHttpUrl(value)
     return values
+
+
+class InvalidSettingsError(MeritError):
+    """A setting is missing or cannot be used."""
 
 
 class NodeSettings(BaseSettings):
@@ -57,6 +61,16 @@ class NodeSettings(BaseSettings):
     status_port: int = Field(
         default=9464, ge=0, lt=2**16, description="for /health, /ready, /status and /metrics; 0 for a free port"
     )
+
+    @classmethod
+    def load(cls, **given: Any) -> "NodeSettings":
+        """Settings from the environment and what is `given`. Raises `InvalidSettingsError` for the first bad one."""
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = f"MERIT_{str(first['loc'][0]).upper()}" if first["loc"] else "The settings"
+            raise InvalidSettingsError(f"{name} cannot be used ({first['msg']}); set another value.") from None
 
     def account(self) -> LocalAccount:
         """The verifier's key. Raises `KeyFileError` unless exactly one source of it is given and opens."""

@@ -212,6 +212,10 @@ class World:
             request=Question(length=20, seed=seed),
         )
 
+    def rerun(self, order: Order[Question]) -> Run[list[int]]:
+        """What an honest provider would make of an order."""
+        return Recital().run(order.request)
+
     def mine(self, blocks: int = 1) -> None:
         """Blocks without transactions."""
         self.web3.provider.make_request(RPCEndpoint("anvil_mine"), [hex(blocks)])

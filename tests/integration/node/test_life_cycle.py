@@ -1,15 +1,17 @@
 """Whole audits on a chain: honest and dishonest contributors and verifiers, from the record to the settlement."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from chain.contribution import Leaf
+from chain.contribution import Batch, Leaf, build_batch
 from chain.parameters import TOKEN
 from verifier.node.adversaries import CopyingVerifier, GuessingExaminer
 from verifier.node.audit import BatchOutcome, Fault
-from verifier.provider import agent
+from verifier.provider import agent, recorder
+from verifier.provider.ledger import Ledger
 
 pytestmark = pytest.mark.chain
 
@@ -43,6 +45,18 @@ def test_audit__trace_of_another_model__contributor_is_slashed(world: Any) -> No
     assert (outcome, faults) == (BatchOutcome.FRAUD, {})
     assert _stake(world, world.contributor) == (1_000 - 20) * TOKEN
     assert _credit(world, world.contributor) == 0
+
+
+def test_audit__right_trace_disclosed_that_was_not_committed__contributor_is_slashed(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = world.provider(cheap=True)
+    provider.serve(world.job_id, [world.order(0)])
+    # With the key known, the cheat runs the right model after all and discloses a digest that is close enough.
+    honest = world.rerun(world.order(0)).trace
+    monkeypatch.setattr(Ledger, "trace", lambda ledger, leaf: honest)
+    outcome, faults = world.settle(provider, *map(world.node, world.verifiers))
+    assert (outcome, faults) == (BatchOutcome.FRAUD, {})
 
 
 def test_audit__contributor_never_discloses__it_is_slashed(world: Any) -> None:
@@ -92,6 +106,17 @@ def test_audit__more_units_charged_than_worked__contributor_is_slashed(
     provider.serve(world.job_id, [world.order(0)])
     outcome, _ = world.settle(provider, *map(world.node, world.verifiers))
     assert outcome is BatchOutcome.FRAUD
+
+
+def test_audit__manifest_of_other_leaves__contributor_is_slashed(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def promising_other_leaves(leaves: Sequence[Leaf], deadline: int) -> tuple[Batch, bytes]:
+        batch, manifest = build_batch(leaves, deadline)
+        return replace(batch, leaves_root=bytes(31) + b"\x01"), manifest
+
+    monkeypatch.setattr(recorder, "build_batch", promising_other_leaves)
+    provider = world.provider()
+    provider.serve(world.job_id, [world.order(0)])
+    assert world.settle(provider, *map(world.node, world.verifiers)) == (BatchOutcome.FRAUD, {})
 
 
 def test_audit__work_that_nobody_ordered__contributor_is_slashed(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:

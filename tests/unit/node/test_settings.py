@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 from eth_account import Account
-from pydantic import ValidationError
 
 from chain.errors import KeyFileError
-from verifier.node.settings import NodeSettings
+from verifier.node.settings import InvalidSettingsError, NodeSettings
 
 KEY = "0x" + "42" * 32
 
@@ -36,9 +35,15 @@ def test_settings__environment__is_read(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.parametrize(
     ("name", "value"), [("evidence_urls", "one"), ("confirmations", -1), ("poll_seconds", 0), ("evidence_urls", ())]
 )
-def test_settings__nonsense__refused(name: str, value: Any) -> None:
-    with pytest.raises(ValidationError):
-        NodeSettings(**{name: value})
+def test_load__nonsense__one_sentence_that_names_the_setting(name: str, value: Any) -> None:
+    with pytest.raises(InvalidSettingsError, match=f"MERIT_{name.upper()} cannot be used"):
+        NodeSettings.load(**{name: value})
+
+
+def test_load__no_deployment__says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MERIT_DEPLOYMENT")
+    with pytest.raises(InvalidSettingsError, match="MERIT_DEPLOYMENT"):
+        NodeSettings.load()
 
 
 def test_account__keystore_and_password_file__the_key(tmp_path: Path) -> None:

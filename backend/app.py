@@ -33,7 +33,7 @@ from backend.jobs.service import JobBook, JobSource, NetworkJobs
 from backend.operation import endpoints as operation
 from backend.operation.metrics import Metrics
 from backend.operation.middleware import RequestFrame
-from backend.problems import Problem, install_handlers
+from backend.problems import install_handlers, problems
 from backend.reputation import endpoints as reputation
 from backend.settings import Settings
 from backend.signatures import SignatureChecker
@@ -112,7 +112,7 @@ def create_app(
         version="1",
         summary="Contributions to open AI networks: recorded, audited, paid, and turned into reputation.",
         lifespan=lifespan,
-        responses={422: {"model": Problem, "description": "The request is not valid."}},
+        responses=problems(422),
     )
     app.state.services = services
     app.add_middleware(RequestFrame, metrics=services.metrics, body_limit=settings.body_limit)

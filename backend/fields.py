@@ -3,23 +3,20 @@
 from typing import Annotated, Any
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import is_checksum_address, to_checksum_address
+from eth_utils.address import to_checksum_address
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
-MAX_INTEGER = 2**63 - 1  # what every database column of integers holds
-_LOWER_CASE = 2
+MAX_INTEGER = 2**53 - 1  # what every JSON parser and every database column holds exactly
+MAX_TIMESTAMP = 2**48 - 1  # what the contracts hold
 
 
 def _address(value: Any) -> ChecksumAddress:
     if not isinstance(value, str) or len(value) != 42 or not value.startswith("0x"):
         raise ValueError("an address is 0x and 40 hexadecimal digits")
     try:
-        checksummed = to_checksum_address(value)
+        return to_checksum_address(value)
     except ValueError:
         raise ValueError("an address is 0x and 40 hexadecimal digits") from None
-    if value not in (value.lower(), "0x" + value[_LOWER_CASE:].upper()) and not is_checksum_address(value):
-        raise ValueError("the address's checksum is wrong; it was mistyped")
-    return checksummed
 
 
 def _bytes_of(value: Any) -> bytes:
@@ -38,6 +35,15 @@ def _hash_of(value: Any) -> bytes:
     if len(data) != 32:
         raise ValueError("a hash is 0x and 64 hexadecimal digits")
     return data
+
+
+def _whole_number(value: Any) -> int:
+    """JSON has one type of number: 3.0 is as good as 3. Text and truth values are not numbers."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    raise ValueError("this must be a whole number")
 
 
 def hex_of(data: bytes) -> str:
@@ -73,7 +79,8 @@ Amount = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+$", "examples": ["1000000000000000000"]}),
 ]
-Count = Annotated[int, Field(strict=True, ge=0, le=MAX_INTEGER)]
+Count = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_INTEGER)]
+Timestamp = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_TIMESTAMP)]
 
 
 class Body(BaseModel):

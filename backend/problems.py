@@ -16,6 +16,20 @@ MEDIA_TYPE = "application/problem+json"
 _log = structlog.get_logger()
 
 
+class Problem(BaseModel):
+    """RFC 9457 problem document; some kinds have further members."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+_SCHEMA = Problem.model_json_schema()
+
+
 class ProblemError(MeritError):
     """A refusal that the API answers with `status`; `kind` is stable for programs, extra members help them on."""
 
@@ -77,18 +91,7 @@ def problem_response(status: int, kind: str, detail: str, **members: Any) -> JSO
     return JSONResponse({**members, **document}, status_code=status, media_type=MEDIA_TYPE)
 
 
-class Problem(BaseModel):
-    """RFC 9457 problem document; some kinds have further members."""
-
-    model_config = ConfigDict(extra="allow")
-
-    type: str
-    title: str
-    status: int
-    detail: str
-
-
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """How an endpoint's refusals look in the OpenAPI document."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    content = {MEDIA_TYPE: {"schema": _SCHEMA}}
     return {status: {"description": HTTPStatus(status).phrase, "content": content} for status in statuses}

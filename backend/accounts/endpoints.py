@@ -60,7 +60,7 @@ def read_account(address: Address, context: Context) -> Account:
     )
 
 
-@router.get("/{address}/history", responses=problems(400))
+@router.get("/{address}/history")
 def read_history(
     address: Address,
     context: Context,

@@ -63,7 +63,7 @@ class BatchPage(Document):
     next: str | None
 
 
-@router.get("", responses=problems(400))
+@router.get("")
 def list_batches(
     *,
     context: Context,

@@ -4,7 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
-from backend.fields import Address, Body, Count, Document, Hash, HexBytes
+from backend.fields import Address, Body, Count, Document, Hash, HexBytes, Timestamp
 from chain.contribution import MAX_BATCH_LEAVES
 
 
@@ -27,7 +27,7 @@ class Submission(Body):
     job_id: Count
     contributor: Address
     first: Count
-    deadline: Count = Field(description="Unix seconds until which the signature is good")
+    deadline: Timestamp = Field(description="Unix seconds until which the signature is good")
     signature: HexBytes
     leaves: list[NewLeaf] = Field(max_length=MAX_BATCH_LEAVES)
 

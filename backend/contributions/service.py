@@ -127,14 +127,14 @@ class ContributionService:
     def _check(self, submission: Submission, extended: OpenLeaves) -> None:
         """Refuse what the chain would refuse later. No transaction is open here: this may ask the chain."""
         if not extended.ids:
-            raise ProblemError(422, "nothing-to-sign", "There are no open leaves; send at least one.")
+            raise ProblemError(409, "nothing-to-sign", "There are no open leaves; send at least one.")
         if len(extended.ids) > MAX_BATCH_LEAVES:
             raise ProblemError(
-                422, "batch-too-large", f"A batch holds {MAX_BATCH_LEAVES} leaves at most; send fewer at once."
+                409, "batch-too-large", f"A batch holds {MAX_BATCH_LEAVES} leaves at most; send fewer at once."
             )
         if submission.deadline < self._clock() + self._signature_margin:
             raise ProblemError(
-                422,
+                409,
                 "deadline-too-near",
                 f"The signature must be good for {self._signature_margin:.0f} more seconds; sign a later deadline.",
             )

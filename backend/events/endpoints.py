@@ -11,21 +11,20 @@ from fastapi.responses import StreamingResponse
 
 from backend.batches.endpoints import event_document
 from backend.context import Context
-from backend.cursors import cursor_at, parse_cursor
+from backend.cursors import CURSOR_PATTERN, cursor_at, parse_cursor
 from backend.fields import Address
 from backend.indexer import repository as index
 from backend.indexer.models import ChainEvent
-from backend.problems import problems
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 _PAGE = 200
 _STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
-@router.get("", response_class=StreamingResponse, responses={200: _STREAM, **problems(400)})
+@router.get("", response_class=StreamingResponse, responses={200: _STREAM})
 async def stream_events(
     context: Context,
-    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+    last_event_id: Annotated[str | None, Header(pattern=CURSOR_PATTERN)] = None,
     account: Annotated[Address | None, Query(description="only events that name it")] = None,
 ) -> StreamingResponse:
     """Events of all contracts from now on, or from behind `Last-Event-ID`.

@@ -11,10 +11,11 @@ from fastapi.responses import FileResponse
 from backend.context import Context
 from backend.evidence.content_id import ContentId, InvalidContentIdError
 from backend.fields import Document, Hash
-from backend.problems import ProblemError, not_found, problems
+from backend.problems import not_found, problems
 
 router = APIRouter(prefix="/v1/evidence", tags=["evidence"])
 _DIGEST = re.compile("[0-9a-f]{64}")
+_NAME = "^(b[a-z2-7]{58}|[0-9a-f]{64})$"
 _BINARY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -26,16 +27,16 @@ class Evidence(Document):
     size: int
 
 
-@router.post("", status_code=201, responses=problems(413), openapi_extra={"requestBody": _BINARY | {"required": True}})
+@router.post("", status_code=201, responses=problems(413), openapi_extra={"requestBody": _BINARY})
 async def upload(request: Request, context: Context) -> Evidence:
     """Store the body as it is. The same bytes again change nothing."""
     stored = await context.evidence.put_stream(request.stream())
     return Evidence(cid=str(stored.content_id), digest=stored.digest, size=stored.size)
 
 
-@router.get("/{cid}", response_class=FileResponse, responses={200: _BINARY, **problems(400, 404)})
+@router.get("/{cid}", response_class=FileResponse, responses={200: _BINARY, **problems(404)})
 def download(
-    cid: Annotated[str, InPath(description="CIDv1, or the SHA-256 digest in hexadecimal", max_length=80)],
+    cid: Annotated[str, InPath(description="CIDv1, or the SHA-256 digest in hexadecimal", pattern=_NAME)],
     context: Context,
 ) -> FileResponse:
     """The bytes; ranges may be asked for."""
@@ -57,8 +58,8 @@ def download(
 def _find(cid: str, context: Context) -> Path | None:
     try:
         content = ContentId(raw=True, digest=bytes.fromhex(cid)) if _DIGEST.fullmatch(cid) else ContentId.parse(cid)
-    except InvalidContentIdError as error:
-        raise ProblemError(400, "invalid-content-id", str(error)) from error
+    except InvalidContentIdError:
+        return None
     digest = context.evidence.digest_of(content)
     path = context.evidence.path(digest) if digest else None
     if path is None and context.kubo is not None:

@@ -83,7 +83,7 @@ async def test_stream__that_breaks_off__leaves_nothing(tmp_path: Path) -> None:
 )
 def test_download__by_anything_but_a_content_id__is_refused(service: Service, name: str) -> None:
     response = service.http.get(f"/v1/evidence/{name}")
-    assert response.status_code in (400, 404, 422)
+    assert response.status_code in (404, 422)
     assert response.headers["content-type"] == "application/problem+json"
 
 

@@ -48,6 +48,11 @@ class GraphTooLargeError(ReputationError):
     """The exact answer to this question would need more work or memory than its stated limit."""
 
 
+class MissingRayError(ReputationError):
+    def __init__(self) -> None:
+        super().__init__("scoring on several machines needs Ray; install it with `pip install merit[ray]`")
+
+
 class EdgeListError(ReputationError):
     def __init__(self, line: int, reason: str) -> None:
         super().__init__(f"line {line}: {reason}")

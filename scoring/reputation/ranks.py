@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.reputation.diagonal import Diagonal
+from scoring.reputation.distributed import RayVisits
 from scoring.reputation.distrust import DistrustPolicy, Warnings, walked_segments
 from scoring.reputation.dominators import UNREACHED, bridges
 from scoring.reputation.errors import InvalidParameterError, InvalidSeedError
@@ -62,6 +63,7 @@ class MeritRank:
         tolerance: float = 1e-13,
         diagonal_tolerance: float = 1e-13,
         memory_limit: int = 2**28,
+        ray_blocks: int = 0,
     ) -> None:
         """`stop`: the probability that a walk stops at a step, in (0, 1): transitivity decay, the paper's alpha. Sybils
         gain at most `(1 - stop) / stop` of the attacker's own score.
@@ -73,6 +75,8 @@ class MeritRank:
         `method`: "auto" samples `walks` walks from `random_seed` where the diagonal of the whole graph would take more
         than `exact_limit` steps along edges, and is exact elsewhere. `tolerance`: of the visits, sum of absolute
         errors. `diagonal_tolerance`: of each node's diagonal. `memory_limit`: bytes for the seeds that are kept.
+
+        `ray_blocks`: when above zero, exact visits are computed by so many Ray actors.
         """
         for name, value, right, allowed in (
             ("stop", stop, 0 < stop < 1, "between 0 and 1"),
@@ -81,6 +85,7 @@ class MeritRank:
             ("method", method, method in {"auto", "exact", "sampled"}, '"auto", "exact" or "sampled"'),
             ("walks", walks, walks >= 1, "at least 1"),
             ("random_seed", random_seed, 0 <= random_seed < 2**64, "from 0 to 2**64 - 1"),
+            ("ray_blocks", ray_blocks, ray_blocks >= 0, "at least 0"),
             ("tolerance", tolerance, 0 < tolerance < 1, "between 0 and 1"),
             ("diagonal_tolerance", diagonal_tolerance, 0 < diagonal_tolerance < 1, "between 0 and 1"),
         ):
@@ -91,7 +96,7 @@ class MeritRank:
         self._distrust, self._method, self._exact_limit = DistrustPolicy(distrust), method, exact_limit
         self._walks, self._random_seed = walks, random_seed
         self._tolerance, self._diagonal_tolerance = tolerance, diagonal_tolerance
-        self._memory_limit = memory_limit
+        self._memory_limit, self._ray_blocks = memory_limit, ray_blocks
         self._maintained: OrderedDict[tuple[tuple[int, float], ...], Maintained] = OrderedDict()
         self._transition: Transition | None = None
         self._diagonal: Diagonal | None = None
@@ -145,7 +150,9 @@ class MeritRank:
             visits = passed / self._walks
             diagonal_of = partial(np.take, np.divide(passed, reached, out=np.ones(passed.size), where=reached > 0))
         else:
-            if isinstance(state, Visits):
+            if self._ray_blocks:
+                state = self._visits_on_ray(transition, source)
+            elif isinstance(state, Visits):
                 state = state.carried_to(transition, source, self._stop, self._tolerance)
             else:
                 state = Visits.fresh(transition, source, self._stop, self._tolerance)
@@ -172,6 +179,13 @@ class MeritRank:
             self._diagonal = self._diagonal.carried_to(transition)
         self._transition = transition
         return transition, self._diagonal
+
+    def _visits_on_ray(self, transition: Transition, source: Floats) -> Visits:
+        machines = RayVisits(transition, self._stop, self._ray_blocks)
+        try:
+            return Visits(transition, source, *machines.visits(source, self._tolerance))
+        finally:
+            machines.close()
 
     def _choice(self, transition: Transition, diagonal: Diagonal) -> tuple[bool, str]:
         """Whether to sample, and why."""

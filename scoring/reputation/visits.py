@@ -28,13 +28,13 @@ def walk_on(rows: Rows, mass: Floats, survive: float) -> Floats:
 
 @compiled
 def look_ahead(rows: Rows, value: Floats, survive: float) -> Floats:
-    """`survive * P value`: what one more step finds, shape (n,)."""
-    found = np.empty(value.size)
-    for node in range(value.size):
+    """`survive * P value`: what one more step finds, for each row. With columns for rows, what it carries there."""
+    found = np.empty(rows.begin.size)
+    for node in range(rows.begin.size):
         total = 0.0
         for at in range(rows.begin[node], rows.end[node]):
-            total += value[rows.target[at]] * rows.probability[at]
-        found[node] = total * survive
+            total += value[rows.target[at]] * survive * rows.probability[at]  # rounded as in `walk_on`
+        found[node] = total
     return found
 
 

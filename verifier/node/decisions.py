@@ -13,7 +13,7 @@ _LAST_CALL = 4
 
 
 class Step(Enum):
-    """What there is to do. DRAW, FINALIZE and SETTLE are open to anyone; the others are a committee member's duty."""
+    """What there is to do. EXAMINE, COMMIT and REVEAL are a committee member's duty, WITHDRAW is for oneself."""
 
     DRAW = "draw"
     EXAMINE = "examine"
@@ -21,6 +21,7 @@ class Step(Enum):
     REVEAL = "reveal"
     FINALIZE = "finalize"
     SETTLE = "settle"
+    WITHDRAW = "withdraw"
 
 
 # Steps that somebody else may take first.

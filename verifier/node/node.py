@@ -25,6 +25,8 @@ from verifier.node.schedule import Schedule
 from verifier.node.telemetry import Telemetry
 
 Call = Callable[[], TxReceipt]
+# Stands for the batch of a transaction that belongs to none.
+_NO_BATCH = bytes(32)
 
 
 class ExaminationError(MeritError):
@@ -77,9 +79,13 @@ class VerifierNode:
         confirmations: int = 0,
         patience: float = 10.0,
         pause: float = 1.0,
+        least_withdrawal: int | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """patience: seconds that others get for a step that anyone may take; pause: seconds between looks."""
+        """patience: seconds that others get for a step that anyone may take. pause: seconds between looks.
+
+        least_withdrawal: credit, in the token's smallest unit, from which on it is withdrawn; None for never.
+        """
         self._court = court
         self._history = history
         self._journal = journal
@@ -88,6 +94,7 @@ class VerifierNode:
         self._telemetry = telemetry or Telemetry()
         self._confirmations = confirmations
         self._pause = pause
+        self._least_withdrawal = least_withdrawal
         self._monotonic = monotonic
         self._schedule = Schedule(court.address, patience, pause, monotonic)
         self._capacity = Capacity(executors.concurrency)
@@ -95,6 +102,7 @@ class VerifierNode:
         self._audits: dict[bytes, Audit] = {}
         self._work: dict[tuple[Draw, Step], Future[Any]] = {}
         self._sending: dict[bytes, _Sending] = {}
+        self._unknown: set[Draw] = set()
         for batch_id in history.batches():
             self._fold(batch_id)
 
@@ -130,6 +138,7 @@ class VerifierNode:
                 self._log.warning("audit_failed", batch=audit.batch_id.hex(), reason=str(error))
             except Exception:  # one audit that cannot be understood must not cost the others
                 self._log.exception("audit_failed", batch=audit.batch_id.hex())
+        self._withdraw()
         self._collect()
         self._report(now)
 
@@ -180,10 +189,8 @@ class VerifierNode:
             return
         if audit.batch_id in self._sending:
             return
-        draw = current_draw(audit)
-        journaled = draw is not None and self._journal.commitment(draw) is not None
         timetable = self._court.timetable(audit.batch.job_id)
-        step = next_step(audit, self._court.address, journaled, now, timetable)
+        step = next_step(audit, self._court.address, self._is_journaled(audit), now, timetable)
         round_number = audit.round.number if audit.round is not None else 0
         if step is None or not self._schedule.is_due(audit.batch_id, round_number, step):
             return
@@ -201,6 +208,20 @@ class VerifierNode:
             self._sending[audit.batch_id] = _Sending(step, round_number, self._executors.transactions.submit(call))
             self._schedule.tried(audit.batch_id)
 
+    def _is_journaled(self, audit: Audit) -> bool:
+        """Whether the journal holds this round's commitment: the one on the chain, if there is one already."""
+        draw = current_draw(audit)
+        if draw is None or audit.round is None:
+            return False
+        kept, sent = self._journal.commitment(draw), audit.round.commitments.get(self._court.address)
+        if sent is None or (kept is not None and self._court.commitment_of(draw, kept) == sent):
+            return kept is not None
+        if draw not in self._unknown:
+            self._unknown.add(draw)
+            self._telemetry.unknown_commitment()
+            self._log.error("commitment_unknown", batch=audit.batch_id.hex(), round=draw.round)
+        return False
+
     def _call(self, step: Step, audit: Audit, seconds_left: int, last_call: bool) -> Call | None:
         """The transaction of a step; None while it is still being worked on."""
         match step:
@@ -214,6 +235,8 @@ class VerifierNode:
                 return partial(self._court.finalize, audit)
             case Step.SETTLE:
                 return partial(self._court.settle, audit.batch)
+            case Step.WITHDRAW:
+                return self._court.withdraw
 
     def _commit(self, audit: Audit, seconds_left: int, last_call: bool) -> Call | None:
         """Examine, put the findings and their salt on disk, and only then tell the chain."""
@@ -281,6 +304,17 @@ class VerifierNode:
         except Exception as error:  # whatever a workload throws is not the end of the node
             raise ExaminationError(f"The {key[1].value} step failed in the workload: {error!r}.") from error
 
+    def _withdraw(self) -> None:
+        """Take credit that is worth a transaction out of the escrow."""
+        if self._least_withdrawal is None or _NO_BATCH in self._sending:
+            return
+        if not self._schedule.is_due(_NO_BATCH, 0, Step.WITHDRAW):
+            return
+        self._schedule.tried(_NO_BATCH)
+        if self._court.credit() >= self._least_withdrawal:
+            receipt = self._executors.transactions.submit(self._court.withdraw)
+            self._sending[_NO_BATCH] = _Sending(Step.WITHDRAW, 0, receipt)
+
     def _let_go(self, audit: Audit) -> None:
         """Account for an audit that cannot change any more and forget it."""
         balance = result(audit, self._court.address, self._court.terms(audit.batch.job_id))
@@ -301,9 +335,7 @@ class VerifierNode:
             timetable = self._court.timetable(audit.batch.job_id)
             phase, deadline = audit.phase_at(now.timestamp, timetable)
             phases[phase.name.lower()] += 1
-            draw = current_draw(audit)
-            journaled = draw is not None and self._journal.commitment(draw) is not None
-            step = next_step(audit, self._court.address, journaled, now, timetable)
+            step = next_step(audit, self._court.address, self._is_journaled(audit), now, timetable)
             if step in DUTIES:
                 duties.append(
                     {"batch": audit.batch_id.hex(), "step": step.value, "seconds_left": deadline - now.timestamp}

@@ -81,6 +81,7 @@ def open_node(
             confirmations=settings.confirmations,
             patience=settings.patience_seconds,
             pause=settings.poll_seconds,
+            least_withdrawal=settings.least_withdrawal,
         )
         try:
             yield node

@@ -49,6 +49,9 @@ class NodeSettings(BaseSettings):
     patience_seconds: float = Field(
         default=10.0, ge=0, description="time that others are given to draw, finalize or settle an audit first"
     )
+    least_withdrawal: int | None = Field(
+        default=None, gt=0, description="credit, in the token's smallest unit, from which on it is withdrawn; or never"
+    )
     evidence_bytes: int = Field(default=16 * 2**20, gt=0, description="longest block of evidence that is read")
     evidence_seconds: float = Field(default=30.0, gt=0, description="longest time for one block from one store")
 

@@ -38,6 +38,12 @@ class Telemetry:
         self._spent = Counter("merit_node_gas_wei", "Wei spent on gas by step", ["step"], registry=self.registry)
         self._faults = Counter("merit_node_penalties", "Times this node was penalized", registry=self.registry)
 
+        self._unknown = Counter(
+            "merit_node_unknown_commitments",
+            "Commitments of this key that its journal does not hold",
+            registry=self.registry,
+        )
+
     def looked(self, now: ChainTime, phases: dict[str, int], duties: int, status: dict[str, Any]) -> None:
         """A look at the chain that succeeded."""
         self._looks.labels("succeeded").inc()
@@ -71,6 +77,10 @@ class Telemetry:
     def penalized(self) -> None:
         """A penalty of this node that appeared on the chain."""
         self._faults.inc()
+
+    def unknown_commitment(self) -> None:
+        """A commitment of this key on the chain that cannot be revealed from the journal."""
+        self._unknown.inc()
 
     def is_alive(self) -> bool:
         """Whether the node's loop turns."""

@@ -174,6 +174,7 @@ class World:
         kind: type[VerifierNode] = VerifierNode,
         examiner: Examiner | None = None,
         court: Court | None = None,
+        **settings: Any,
     ) -> VerifierNode:
         """A verifier that does at once whatever can be done when it looks."""
         return kind(
@@ -184,6 +185,7 @@ class World:
             Executors(InlineExecutor(), InlineExecutor()),
             patience=0,
             pause=0,
+            **settings,
         )
 
     def provider(self, *, cheap: bool = False) -> ProviderAgent:

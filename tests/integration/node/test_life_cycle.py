@@ -10,6 +10,8 @@ from chain.contribution import Batch, Leaf, build_batch
 from chain.parameters import TOKEN
 from verifier.node.adversaries import CopyingVerifier, GuessingExaminer
 from verifier.node.audit import BatchOutcome, Fault
+from verifier.node.history import REORGANISATION_DEPTH
+from verifier.node.telemetry import Telemetry
 from verifier.provider import agent, recorder
 from verifier.provider.ledger import Ledger
 
@@ -133,3 +135,41 @@ def test_serve__request_that_was_not_ordered__refused_before_any_work(world: Any
     with pytest.raises(agent.UnorderedWorkError):
         provider.serve(world.job_id, [other])
     assert len(world.evidence.blocks) == 1
+
+
+def test_audit__journal_lost_after_the_commitment__node_says_so_and_goes_on(world: Any) -> None:
+    provider = world.provider()
+    provider.serve(world.job_id, [world.order(0)])
+    committed = world.network.court.events.Committed
+    first = world.node(world.verifiers[0])
+    while not committed().get_logs(from_block=world.network.deployment.block):
+        first.look()
+        world.mine()
+    world.close()
+    world.opened.clear()
+    (world.folder / world.verifiers[0].address / "journal.sqlite").unlink()
+    telemetry = Telemetry()
+    forgetful = world.node(world.verifiers[0], telemetry=telemetry)
+    others = [world.node(account) for account in world.verifiers[1:]]
+    outcome, faults = world.settle(world.provider(), forgetful, *others)
+    assert (outcome, faults) == (BatchOutcome.PASS, {world.verifiers[0].address: Fault.WITHHELD})
+    numbers = telemetry.metrics().decode()
+    assert "merit_node_unknown_commitments_total 1.0" in numbers
+    assert "merit_node_penalties_total 1.0" in numbers
+
+
+def test_audit__verifier_with_credit_worth_it__withdraws_and_says_what_it_earned(world: Any) -> None:
+    provider, telemetry = world.provider(), Telemetry()
+    provider.serve(world.job_id, [world.order(0)])
+    paid = world.node(world.verifiers[0], telemetry=telemetry, least_withdrawal=TOKEN)
+    world.settle(provider, paid, *map(world.node, world.verifiers[1:]))
+    paid.look()
+    assert _credit(world, world.verifiers[0]) == 0
+    assert world.network.token.functions.balanceOf(world.verifiers[0].address).call() == 9_001 * TOKEN
+    status = telemetry.status()
+    assert (status["earned"], status["lost"], status["duties"]) == (str(TOKEN), "0", [])
+    assert set(status["gas_spent_wei_by_step"]) >= {"commit", "reveal", "withdraw"}
+    world.mine(REORGANISATION_DEPTH + 1)
+    paid.look()
+    assert telemetry.status()["earned"] == str(TOKEN)
+    assert telemetry.status()["audits"]["settled"] == 0

@@ -1,6 +1,8 @@
 """What the node says about itself over HTTP."""
 
+import re
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
@@ -87,3 +89,11 @@ def test_serve__port_taken__one_sentence_that_says_what_to_do() -> None:
             serve(Telemetry(), "127.0.0.1", port),
         ):
             raise AssertionError("the port was taken")
+
+
+def test_alerts__every_number_that_they_watch__is_served() -> None:
+    documented = (Path(__file__).parents[3] / "docs" / "alerts.md").read_text(encoding="utf-8")
+    names = set(re.findall(r"merit_node_[a-z_]+", documented)) - {"merit_node"}
+    served = Telemetry().metrics().decode()
+    assert len(names) >= 7
+    assert not {name for name in names if name.removesuffix("_bucket") not in served}

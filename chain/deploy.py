@@ -10,7 +10,7 @@ from web3 import Web3
 from web3.contract import Contract
 from web3.utils.address import get_create_address
 
-from chain.artifacts import Artifact, load_artifact
+from chain.artifacts import load_artifact
 from chain.deployment import Deployment
 from chain.errors import TransactionFailedError, WrongNetworkError
 from chain.network import Network
@@ -114,18 +114,19 @@ def check_wiring(network: Network) -> None:
 def is_deployed(network: Network) -> bool:
     """Whether the chain holds exactly the bytecode that ships with this package, immutables aside."""
     return all(
-        _same_code(bytes(network.web3.eth.get_code(address)), load_artifact(name))
-        for name, address in network.deployment.addresses.items()
+        same_code(network, name, bytes.fromhex(load_artifact(name).deployed_bytecode.removeprefix("0x")))
+        for name in network.deployment.addresses
         if name != "MeritToken"
     )
 
 
-def _same_code(code: bytes, artifact: Artifact) -> bool:
-    expected = bytes.fromhex(artifact.deployed_bytecode.removeprefix("0x"))
+def same_code(network: Network, name: str, expected: bytes) -> bool:
+    """Whether the chain holds `expected` as the runtime code of a contract, immutables aside."""
+    code = bytes(network.web3.eth.get_code(network.deployment.addresses[name]))
     if len(code) != len(expected):
         return False
     masked = bytearray(code)
-    for places in artifact.immutable_references.values():
+    for places in load_artifact(name).immutable_references.values():
         for place in places:
             start, length = place["start"], place["length"]
             masked[start : start + length] = expected[start : start + length]

@@ -1,11 +1,12 @@
 """The `merit` command: values on stdout, progress and diagnostics on stderr, one sentence for each failure."""
 
+import os
 import sys
 
 import typer
 
 from chain.errors import MeritError
-from scripts.cli import demo, deploy, serve, stake, submit, verifier
+from scripts.cli import contracts, demo, deploy, economics, reputation, serve, stake, submit, verifier
 
 app = typer.Typer(
     name="merit",
@@ -19,15 +20,25 @@ app.command("serve")(serve.command)
 app.command("submit")(submit.command)
 app.command("why")(submit.why)
 app.command("status")(stake.status)
+app.command("reputation")(reputation.command)
+app.command("economics")(economics.command)
 app.command("demo")(demo.command)
+app.add_typer(contracts.app, name="contracts")
 app.add_typer(stake.app, name="stake")
 app.add_typer(verifier.app, name="verifier")
 
 
 def main() -> None:
-    """Entry point. A failure that a person can mend is one sentence on stderr and exit status 1."""
+    """Entry point. A failure is one sentence on stderr and exit status 1; `MERIT_DEBUG=1` shows where it came from."""
     try:
         app()
-    except MeritError as error:
-        typer.secho(str(error), fg="red", err=True)
+    except Exception as error:
+        if os.environ.get("MERIT_DEBUG"):
+            raise
+        sentence = str(error)
+        if not isinstance(error, MeritError):
+            sentence = (
+                f"Something went wrong that Merit did not foresee ({type(error).__name__}); set MERIT_DEBUG=1 to see."
+            )
+        typer.secho(sentence, fg="red", err=True)
         sys.exit(1)

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.stats import beta
 
 from verifier.fingerprint.challenge import leaf_key
+from verifier.fingerprint.consensus import LeafReveal, Outcome, batch_outcome, leaf_outcome
 from verifier.fingerprint.lattice import LatticeProfile, Whitening, digest, hamming
 from verifier.fingerprint.sampling import SamplingRule
 from verifier.fingerprint.toploc import toploc_distance, toploc_proof
@@ -31,7 +32,12 @@ from verifier.fingerprint.trace import Trace
 from verifier.models.calibration import CalibrationTerms, FingerprintFit, LeafSample, fit_fingerprint
 from verifier.models.causal import CausalModel
 from verifier.models.cheaper import quantised_copy
-from verifier.models.demonstration import DemonstrationSizes, demonstration_models
+from verifier.models.demonstration import (
+    DemonstrationModels,
+    DemonstrationSizes,
+    demonstration_models,
+    sample_requests,
+)
 from verifier.models.errors import CalibrationError
 from verifier.models.generation import TextRequest, generate, replay
 from verifier.models.gpt import Gpt, GptArchitecture
@@ -39,6 +45,9 @@ from verifier.models.numeric_class import NumericClass
 from verifier.models.registration import random_requests, register_transformers
 from verifier.models.store import ModelStore
 from verifier.models.training import Recipe, standard_library_corpus
+from verifier.workloads.audit import audit_leaf, disclose, opens_commitment
+from verifier.workloads.providers import CheapTokensProvider, HonestProvider, SubstituteProvider, TextProvider
+from verifier.workloads.text_generation import TextGeneration
 
 MODELS = Path(__file__).resolve().parent.parent / ".merit" / "models"
 QUICK_SIZES = DemonstrationSizes(
@@ -268,6 +277,40 @@ def forgeries(subject: Subject, fit: FingerprintFit, held_out: Sequence[LeafSamp
     return bounded(f"{subject.name}, lattice 32 B: forgeries accepted of {count}", accepted / count, 0)
 
 
+def audits(models: DemonstrationModels, corpus: bytes, batches: int) -> Iterator[Row]:
+    """Whole audits of batches of four leaves by three honest verifiers, with the registered profile."""
+    workload = TextGeneration(models.registered)
+    providers: dict[str, TextProvider] = {
+        "honest": HonestProvider(workload),
+        "int8": SubstituteProvider(workload, models.int8),
+        "smaller model": SubstituteProvider(workload, models.small),
+        "cheap tokens, right trace": CheapTokensProvider(workload, models.small),
+    }
+    for name, provider in providers.items():
+        found = [_audited(workload, provider, corpus, seed) for seed in range(batches)]
+        fraud, passed = (found.count(outcome) / batches for outcome in (Outcome.FRAUD, Outcome.PASS))
+        label = f"GPT bf16, {batches} audits of 4 leaves: {name}"
+        yield (
+            bounded(f"{label}, slashed", fraud, 0)
+            if name == "honest"
+            else Row(f"{label}, slashed", fraud, "share", 1, fraud == 1)
+        )
+        yield Row(f"{label}, paid", passed, "share")
+
+
+def _audited(workload: TextGeneration, provider: TextProvider, corpus: bytes, seed: int) -> Outcome:
+    lattice, leaves = workload.profile.lattice, []
+    for leaf, request in enumerate(sample_requests(corpus, 4, workload.model.context, seed=1000 + seed)):
+        run = provider.serve(request)
+        key = leaf_key(seed.to_bytes(32, "big"), leaf)
+        disclosure = disclose(run.trace, key, lattice)
+        report = audit_leaf(workload, workload.write_evidence(request, run.output), key)
+        opened = opens_commitment(run.trace.root, report.shape, key, lattice, disclosure)
+        reveal = LeafReveal(report.verdict, opened, bytes(32), report.digest)
+        leaves.append(leaf_outcome([reveal] * 3, disclosure.digest, workload.profile.bands))
+    return batch_outcome(leaves)
+
+
 def costs(subject: Subject, corpus: bytes | None) -> Iterator[Row]:
     """Milliseconds for one chunk, and what they are beside the decode of its tokens one by one."""
     request = replace(requests_of(subject, corpus, 1, seed=3)[0], maximum_new_tokens=CHUNK_ROWS)
@@ -299,10 +342,8 @@ def seconds(run: Callable[[], object]) -> float:
     return best
 
 
-def gpt_subjects(directory: Path, sizes: DemonstrationSizes) -> Iterator[Subject]:
+def gpt_subjects(models: DemonstrationModels) -> Iterator[Subject]:
     """The self-trained GPT within its numeric class, and verified in float32."""
-    tell = lambda line: print(line, file=sys.stderr)  # noqa: E731
-    models = demonstration_models(directory, sizes, tell)
     model = models.registered.model
     assert isinstance(model, Gpt)
     cheats = {
@@ -356,7 +397,11 @@ def rows(quick: bool) -> Iterator[Row]:
     scale = Scale(600, 100, 2_000) if quick else Scale(10_000, 1_000, 100_000)
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) if quick else MODELS
-        for subject in gpt_subjects(directory, QUICK_SIZES if quick else DemonstrationSizes()):
+        models = demonstration_models(
+            directory, QUICK_SIZES if quick else None, lambda line: print(line, file=sys.stderr)
+        )
+        yield from audits(models, corpus, 10 if quick else 200)
+        for subject in gpt_subjects(models):
             yield from measured(subject, corpus, scale)
             if subject.verifier is subject.model:
                 yield from costs(subject, corpus)

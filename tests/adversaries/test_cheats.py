@@ -21,7 +21,7 @@ from verifier.workloads.providers import CheapTokensProvider, HonestProvider, Su
 from verifier.workloads.text_generation import TextGeneration, Tokens
 from verifier.workloads.workload import Run
 
-BATCHES, LEAVES = 12, 4
+BATCHES, LEAVES = 8, 4
 
 
 def requests(seed: int) -> list[TextRequest]:

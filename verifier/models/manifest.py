@@ -96,13 +96,14 @@ class Manifest(_Document):
             manifest.sampling()
             if manifest.profile_document is not None:
                 manifest.profile()
+            canonical = manifest.to_bytes()
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"])) or "document"
             raise ModelError(f"the manifest is malformed at {place}: {first['msg']}") from None
         except ValueError as error:
             raise ModelError(f"the manifest is malformed: {error}") from None
-        if manifest.to_bytes() != data:
+        if canonical != data:
             raise ModelError("the manifest is not in canonical form; write it with `merit model register`")
         return manifest
 

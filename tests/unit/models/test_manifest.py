@@ -73,6 +73,12 @@ def test_parse__other_bytes_of_the_same_document__refused(models: DemonstrationM
             Manifest.from_bytes(other)
 
 
+def test_parse__number_beyond_every_float__refused(models: DemonstrationModels) -> None:
+    data = models.registered.manifest.to_bytes()
+    with pytest.raises(ModelError, match="malformed"):
+        Manifest.from_bytes(data.replace(b'"layers":2', b'"layers":1e999'))
+
+
 def test_parse__larger_than_the_limit__refused() -> None:
     with pytest.raises(ModelError, match="larger"):
         Manifest.from_bytes(b" " * (MAXIMUM_MANIFEST_BYTES + 1))

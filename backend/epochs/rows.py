@@ -14,7 +14,7 @@ from eth_utils.address import to_checksum_address
 
 from chain.merkle import leaf_hash
 from chain.parameters import FIXED_ONE
-from scoring.reputation import FeedbackGraph, MeritRank
+from scoring.reputation import FeedbackGraph, MeritRank, Scores
 from scoring.reputation.graph import Node
 
 DIAGONAL_ONE = 2**24
@@ -60,43 +60,69 @@ class ScoreParameters:
 
 def build_rows(feedback: Iterable[dict[str, Any]], parameters: ScoreParameters) -> list[Row]:
     """One row for each account that any of the feedback names; `feedback` holds arguments of `FeedbackRecorded`."""
-    weights: dict[tuple[str, str], int] = {}
-    accounts: set[str] = set()
+    trust: dict[tuple[str, str], int] = {}
+    distrust: dict[tuple[str, str], int] = {}
     for entry in feedback:
+        weights = trust if entry["feedback"] == _TRUST else distrust
         pair = (entry["from"], entry["to"])
-        accounts.update(pair)
-        if entry["feedback"] == _TRUST:
-            weights[pair] = weights.get(pair, 0) + int(entry["amount"])
+        weights[pair] = weights.get(pair, 0) + int(entry["amount"])
+    accounts = {account for pair in (*trust, *distrust) for account in pair}
+    ordered = sorted(accounts, key=lambda address: int(address, 16))
+    scores = _scores(trust, accounts, parameters)
+    parts = {}
+    for account in ordered:
+        visits = round(scores.visits_to(account) * FIXED_ONE)
+        diagonal = round(scores.diagonal(account) * DIAGONAL_ONE)
+        bridge = str(scores.bridge_to(account) or account)
+        parts[account] = (visits, diagonal, bridge)
+    trusted = {
+        account: trust_score(visits, diagonal, bridge != account, parameters.bridge_decay)
+        for account, (visits, diagonal, bridge) in parts.items()
+    }
+    taken = _penalties(distrust, trusted)
+    return [
+        Row(
+            index=index,
+            account=to_checksum_address(account),
+            visits=parts[account][0],
+            diagonal=parts[account][1],
+            bridge=to_checksum_address(parts[account][2]),
+            score=max(trusted[account] - taken.get(account, 0), 0),
+        )
+        for index, account in enumerate(ordered)
+    ]
+
+
+def _scores(trust: dict[tuple[str, str], int], accounts: set[str], parameters: ScoreParameters) -> Scores:
+    """Visits, diagonals and bridges; what is made of them is for integers."""
     graph = FeedbackGraph()
     for account in sorted(accounts | set(parameters.seeds)):
         graph.add_node(account)
-    for (source, target), weight in sorted(weights.items()):
+    for (source, target), weight in sorted(trust.items()):
         graph.set_edge(source, target, float(weight))
     rank = MeritRank(
         graph, stop=parameters.stop / FIXED_ONE, bridge_decay=parameters.bridge_decay / FIXED_ONE, bridge_threshold=1.0
     )
     seeds: dict[Node, float] = {seed: float(weight) for seed, weight in parameters.seeds.items() if weight > 0}
-    scores = rank.scores(seeds)
-    rows = []
-    for index, account in enumerate(sorted(accounts, key=lambda address: int(address, 16))):
-        visits = round(scores.visits_to(account) * FIXED_ONE)
-        diagonal = round(scores.diagonal(account) * DIAGONAL_ONE)
-        bridge = str(scores.bridge_to(account) or account)
-        rows.append(
-            Row(
-                index=index,
-                account=to_checksum_address(account),
-                visits=visits,
-                diagonal=diagonal,
-                bridge=to_checksum_address(bridge),
-                score=row_score(visits, diagonal, bridge != account, parameters.bridge_decay),
-            )
-        )
-    return rows
+    return rank.scores(seeds)
 
 
-def row_score(visits: int, diagonal: int, is_behind_bridge: bool, bridge_decay: int) -> int:
-    """The score that the other members of a row imply: `visits / diagonal`, less the connectivity decay; rounded down.
+def _penalties(distrust: dict[tuple[str, str], int], trusted: dict[str, int]) -> dict[str, int]:
+    """What distrust takes from each account: of each who distrusts it, the score by the weight among all its distrust.
+
+    As `MeritRow.penalty`; in one step, from the scores before distrust.
+    """
+    strength: dict[str, int] = {}
+    for (source, _), weight in distrust.items():
+        strength[source] = strength.get(source, 0) + weight
+    taken: dict[str, int] = {}
+    for (source, target), weight in distrust.items():
+        taken[target] = taken.get(target, 0) + trusted[source] * weight // strength[source]
+    return taken
+
+
+def trust_score(visits: int, diagonal: int, is_behind_bridge: bool, bridge_decay: int) -> int:
+    """Score before distrust: visits over diagonal, less the connectivity decay; as `MeritRow.trustScore`.
 
     MeritRank: `h(j) = x(j) / G(j,j)`, multiplied by `1 - beta` behind a bridge. Integers only, so that
     a contract can compute the same.

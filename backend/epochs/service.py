@@ -1,7 +1,7 @@
 """Epochs: what they were proposed with, recomputed from the events, and proven to the oracle."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Lock
 
 from sqlmodel import Session
@@ -13,10 +13,12 @@ from backend.indexer.models import ChainEvent
 from chain.contribution import canonical_json
 from chain.merkle import merkle_proof, merkle_root
 
+_ENDS = {"Voided": "voided", "Finalized": "final"}
+
 
 @dataclass(frozen=True)
 class Epoch:
-    """A closed epoch. `status`: closed, proposed or final; the proposal's members are None until there is one."""
+    """A closed epoch; `status`: closed, proposed, voided or final. The proposal's members are None before there is one."""
 
     number: int
     closed_block: int
@@ -68,7 +70,7 @@ class EpochReader:
         with self._database.read() as session:
             events = [
                 event
-                for name in ("EpochClosed", "Proposed", "Finalized")
+                for name in ("EpochClosed", "Proposed", "Voided", "Finalized")
                 for event in index.events_named(session, name)
             ]
         events.sort(key=lambda event: (event.block_number, event.log_index))
@@ -131,15 +133,13 @@ def _advance(epoch: Epoch | None, event: ChainEvent) -> Epoch:
     args = event.args
     if epoch is None:
         return Epoch(args["epoch"], event.block_number, args["nodeCount"], "closed")
-    if event.name == "Finalized":
-        return Epoch(**{**vars(epoch), "status": "final"})
-    return Epoch(
-        **{
-            **vars(epoch),
-            "status": "proposed",
-            "proposer": args["proposer"],
-            "rows_root": args["rowsRoot"],
-            "rows_digest": args["rowsCid"],
-            "finalizable_at": args["finalizableAt"],
-        }
+    if event.name in _ENDS:
+        return replace(epoch, status=_ENDS[event.name])
+    return replace(
+        epoch,
+        status="proposed",
+        proposer=args["proposer"],
+        rows_root=args["rowsRoot"],
+        rows_digest=args["rowsCid"],
+        finalizable_at=args["finalizableAt"],
     )

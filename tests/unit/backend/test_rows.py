@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from eth_account import Account
 
-from backend.epochs.rows import DIAGONAL_ONE, SCORE_ONE, ScoreParameters, build_rows, row_score
+from backend.epochs.rows import DIAGONAL_ONE, SCORE_ONE, ScoreParameters, build_rows, trust_score
 from backend.epochs.service import EpochScores
 from chain.merkle import verify_proof
 from chain.parameters import FIXED_ONE
@@ -55,8 +55,22 @@ def test_score__is_what_the_other_members_of_the_row_imply() -> None:
     feedback = [trust(SEED, LEFT), trust(LEFT, SEED), trust(LEFT, RIGHT), trust(RIGHT, LEFT, 3)]
     for row in build_rows(feedback, parameters(stop=0.3)):
         decay = round(0.5 * FIXED_ONE)
-        assert row.score == row_score(row.visits, row.diagonal, row.bridge != row.account, decay)
+        assert row.score == trust_score(row.visits, row.diagonal, row.bridge != row.account, decay)
         assert row.diagonal > DIAGONAL_ONE
+
+
+def test_distrust__takes_its_share_of_the_score_of_each_who_distrusts() -> None:
+    feedback = [trust(SEED, LEFT), trust(SEED, RIGHT), trust(LEFT, RIGHT)]
+    before = build_rows(feedback, parameters())
+    distrust = [trust(LEFT, RIGHT, 1, feedback=1), trust(LEFT, LONE, 2, feedback=1), trust(LONE, SEED, 9, feedback=1)]
+    after = build_rows([*feedback, *distrust], parameters())
+    assert [row.score for row in after] == [
+        before[0].score,  # distrusted by an account without a score
+        before[1].score,
+        before[2].score - before[1].score * 1 // 3,
+        0,
+    ]
+    assert [row.visits for row in after[:3]] == [row.visits for row in before]
 
 
 def test_proof__of_each_row__leads_to_the_root() -> None:

@@ -8,6 +8,7 @@ runs, on one thread. Walks stop with probability 0.15, as in the libraries that 
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -106,15 +107,16 @@ def power_iteration(edges: Edges, nodes: int) -> Callable[[], None]:
 
 def peers(edges: Edges) -> dict[str, float]:
     """Milliseconds of other libraries, in their own environment."""
-    python = PEERS / "bin" / "python"
+    python = PEERS.absolute() / "bin" / "python"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     if not python.exists():
         venv.create(PEERS, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES], check=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES], check=True, env=environment)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "graph.npz"
         np.savez(path, source=edges[0], target=edges[1], weight=edges[2])
         program = Path(__file__).parent / "peers" / "reputation.py"
-        done = subprocess.run([python, program, path], check=True, capture_output=True, text=True)
+        done = subprocess.run([python, program, path], check=True, capture_output=True, text=True, env=environment)
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Iterable
 from hashlib import blake2b
 from math import isfinite, log2
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -40,6 +40,16 @@ def canonical_key(node: Node) -> int:
     if isinstance(node, int) and -(2**63) <= node < 2**63:
         return int(canonical_keys(np.array([node], dtype=np.int64))[0])
     return int.from_bytes(blake2b(f"{type(node).__qualname__}:{node!r}".encode(), digest_size=8).digest(), "big")
+
+
+def numbered(names: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The distinct names, sorted, and the number of each name among them, shape (k,)."""
+    signed = names.size and np.issubdtype(names.dtype, np.signedinteger)
+    if signed and names.min() >= 0 and names.max() < 4 * names.size:
+        present = np.bincount(names) > 0  # ten times as fast as sorting, where the names leave few gaps
+        return np.flatnonzero(present).astype(names.dtype), (np.cumsum(present) - 1)[names]
+    nodes, ends = np.unique(names, return_inverse=True)
+    return nodes, ends.astype(np.int64, copy=False)
 
 
 class FeedbackGraph:
@@ -85,7 +95,7 @@ class FeedbackGraph:
             if bad_weight[bad]:
                 raise InvalidWeightError(sources[bad].item(), targets[bad].item(), weights[bad].item())
             raise SelfEdgeError(sources[bad].item())
-        nodes, ends = np.unique(np.concatenate([sources, targets]), return_inverse=True)
+        nodes, ends = numbered(np.concatenate([sources, targets]))
         graph._nodes = nodes.tolist()
         graph._index = {node: index for index, node in enumerate(graph._nodes)}
         if np.issubdtype(nodes.dtype, np.signedinteger):
@@ -95,7 +105,7 @@ class FeedbackGraph:
         graph._load(ends[: sources.size], ends[sources.size :], weights)
         return graph
 
-    def _load(self, source: NDArray[np.intp], target: NDArray[np.intp], weight: NDArray[np.float64]) -> None:
+    def _load(self, source: NDArray[np.int64], target: NDArray[np.int64], weight: NDArray[np.float64]) -> None:
         pair = source * len(self._nodes) + target
         order = np.argsort(pair, kind="stable")
         pair, weight = pair[order], weight[order]

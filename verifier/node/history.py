@@ -48,7 +48,7 @@ class EventSource(Protocol):
 
 
 class History:
-    """Events by batch, in the order of the chain that was seen last."""
+    """Events by batch, in the order of the chain that was seen last. For the thread that made it only."""
 
     def __init__(self, path: Path, first_block: int) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -28,7 +28,10 @@ class LedgerError(MeritError):
 
 
 class Ledger:
-    """A directory of one contributor. An audit may ask for any of it until the batch is settled."""
+    """A directory of one contributor. An audit may ask for any of it until the batch is settled.
+
+    For the thread that made it only.
+    """
 
     def __init__(self, directory: Path, contributor: ChecksumAddress) -> None:
         self._traces = directory / "traces"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chain.client import ServiceUnavailableError
 from chain.contribution import Batch, Leaf, build_batch
 from chain.parameters import TOKEN
 from verifier.node.adversaries import CopyingVerifier, GuessingExaminer
@@ -173,3 +174,18 @@ def test_audit__verifier_with_credit_worth_it__withdraws_and_says_what_it_earned
     paid.look()
     assert telemetry.status()["earned"] == str(TOKEN)
     assert telemetry.status()["audits"]["settled"] == 0
+
+
+def test_serve__recorder_fails__handed_in_again_later(world: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    provider = world.provider()
+    with monkeypatch.context() as patch:
+        patch.setattr(recorder.DirectRecorder, "submit", _unavailable)
+        with pytest.raises(ServiceUnavailableError):
+            provider.serve(world.job_id, [world.order(0)])
+    assert provider.next_number(world.job_id) == 1
+    provider.serve(world.job_id, [world.order(1)])
+    assert world.network.court.functions.nextLeaf(world.job_id, world.contributor.address).call() == 2
+
+
+def _unavailable(*_: Any) -> None:
+    raise ServiceUnavailableError("the recorder is down")

@@ -55,21 +55,19 @@ contract ReputationOracle is RowChallenges, AccessManaged {
         if (paramsHash_ != paramsHash) revert ReputationOracleWrongParameters(paramsHash_, paramsHash);
         if (rowCount == 0 || rowCount != nodes) revert ReputationOracleWrongRowCount(rowCount, nodes);
 
-        Proposal storage last = _proposals[epoch];
-        (Status status, uint8 attempt) = (last.status, last.attempt);
-        if (status == Status.VOID) ++attempt;
+        Proposal storage proposal = _proposals[epoch];
+        Status status = proposal.status;
+        if (status == Status.VOID) (proposal.extendedUntil, proposal.openDisputes) = (0, 0);
         else if (status != Status.NONE) revert ReputationOracleAlreadyProposed(epoch);
         uint256 finalizableAt = block.timestamp + challengeWindow;
-        _proposals[epoch] = Proposal({
-            rowsRoot: rowsRoot,
-            proposer: msg.sender,
-            finalizableAt: finalizableAt.toUint48(),
-            rowCount: rowCount.toUint32(),
-            status: Status.LIVE,
-            attempt: attempt,
-            extendedUntil: 0,
-            openDisputes: 0
-        });
+        proposal.rowsRoot = rowsRoot;
+        (proposal.proposer, proposal.finalizableAt, proposal.rowCount, proposal.status, proposal.attempt) = (
+            msg.sender,
+            finalizableAt.toUint48(),
+            rowCount.toUint32(),
+            Status.LIVE,
+            status == Status.VOID ? proposal.attempt + 1 : 0
+        );
         emit Proposed(epoch, msg.sender, rowsRoot, rowCount, paramsHash_, rowsCid, finalizableAt);
         token.pull(bond);
     }

@@ -27,9 +27,9 @@ SMALL = 200_000  # edges
 def milliseconds(call: Callable[[], Any], repeats: int) -> float:
     best = float("inf")
     for _ in range(repeats):
-        started = time.perf_counter()
+        started = time.process_time()
         call()
-        best = min(best, time.perf_counter() - started)
+        best = min(best, time.process_time() - started)
     return 1000 * best
 
 
@@ -56,11 +56,11 @@ def main() -> None:
         result["meritrank-python walks"] = milliseconds(lambda: ranks.calculate(0, WALKS), 1)
         result["meritrank-python scores"] = milliseconds(lambda: ranks.get_ranks(0), 1)
         rng = np.random.default_rng(1)
-        started, updates = time.perf_counter(), 1_000
+        started, updates = time.process_time(), 1_000
         for _ in range(updates):
             ends = rng.choice(n, 2, replace=False).tolist()
             ranks.add_edge(*ends, 1.0)
-        result["meritrank-python updates"] = updates / (time.perf_counter() - started)
+        result["meritrank-python updates"] = updates / (time.process_time() - started)
     print(json.dumps(result))
 
 

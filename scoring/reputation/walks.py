@@ -63,11 +63,15 @@ def first(node: int, rows: Rows, key: Words, draw: np.uint64) -> int:
     begin, end = rows.begin[node], rows.end[node]
     winner, least, second = begin, np.inf, np.inf
     for at in range(begin, end):
-        bound = uniform(draw, key[rows.target[at]]) / rows.probability[at]
-        winner = at if bound < least else winner
-        second = min(second, max(bound, least))
-        least = min(bound, least)
-    if least >= second * (1.0 - uniform(draw, key[rows.target[winner]])):
+        # 2^52 times what is at most `uniform / weight`. Selections, not branches: a branch here is a coin toss.
+        bound = np.float64(np.int64(mixed(draw ^ key[rows.target[at]]) >> np.uint64(12))) / rows.probability[at]
+        wins = bound < least
+        loser = least if wins else bound
+        winner = at if wins else winner
+        least = bound if wins else least
+        second = loser if loser < second else second
+    chance = uniform(draw, key[rows.target[winner]])
+    if chance / rows.probability[winner] >= second * 2.0**-52 * (1.0 - chance):
         best = np.inf
         for at in range(begin, end):
             time = waiting_time(uniform(draw, key[rows.target[at]])) / rows.probability[at]

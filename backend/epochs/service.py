@@ -18,7 +18,7 @@ _ENDS = {"Voided": "voided", "Finalized": "final"}
 
 @dataclass(frozen=True)
 class Epoch:
-    """A closed epoch; `status`: closed, proposed, voided or final. The proposal's members are None before there is one."""
+    """A closed epoch; `status`: closed, proposed, voided or final. What a proposal says is None before there is one."""
 
     number: int
     closed_block: int

@@ -48,11 +48,10 @@ class Examiner(Protocol):
 
 @dataclass(frozen=True)
 class Executors:
-    """Threads for examinations, `concurrency` of them, and for transactions that wait to be mined."""
+    """Threads for examinations, and for transactions that wait to be mined."""
 
     examinations: Executor
     transactions: Executor
-    concurrency: int = 1
 
 
 @dataclass(frozen=True)
@@ -97,7 +96,7 @@ class VerifierNode:
         self._least_withdrawal = least_withdrawal
         self._monotonic = monotonic
         self._schedule = Schedule(court.address, patience, pause, monotonic)
-        self._capacity = Capacity(executors.concurrency)
+        self._capacity = Capacity(monotonic)
         self._log = structlog.get_logger("merit.node").bind(verifier=court.address)
         self._audits: dict[bytes, Audit] = {}
         self._work: dict[tuple[Draw, Step], Future[Any]] = {}
@@ -283,11 +282,12 @@ class VerifierNode:
 
     def _examine(self, assignment: Assignment, last_call: bool) -> Findings:
         started = self._monotonic()
-        findings = self._examiner.examine(assignment, last_call)
-        took = self._monotonic() - started
-        self._capacity.took(took)
-        self._telemetry.examined(took)
-        return findings
+        self._capacity.began()
+        try:
+            return self._examiner.examine(assignment, last_call)
+        finally:
+            self._capacity.ended()
+            self._telemetry.examined(self._monotonic() - started)
 
     def _result(self, key: tuple[Draw, Step], function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of `function`, run in the background once; None until it is there."""

@@ -75,14 +75,15 @@ def open_node(
             history,
             journal,
             examiner or WorkloadExaminer(evidence, workbench, network.domain),
-            # The threads fetch side by side; the worker runs one audit at a time.
-            Executors(examinations, transactions, concurrency=1),
+            Executors(examinations, transactions),
             telemetry=telemetry,
             confirmations=settings.confirmations,
             patience=settings.patience_seconds,
             pause=settings.poll_seconds,
             least_withdrawal=settings.least_withdrawal,
         )
+        if examiner is None:
+            examinations.submit(workbench.prepare)
         try:
             yield node
         finally:

@@ -37,6 +37,11 @@ class WorkerWorkbench:
         self._process: BaseProcess | None = None
         self._pipe: Connection | None = None
 
+    def prepare(self) -> None:
+        """Start the worker ahead of the first call, which then need not wait for it."""
+        with self._lock, contextlib.suppress(OSError, EOFError, WorkerError):  # the first call will say what is wrong
+            self._running()
+
     def close(self) -> None:
         """End the worker, in the middle of a call if there is one."""
         process = self._process

@@ -8,6 +8,7 @@ import scipy.sparse.csgraph
 from numpy.typing import NDArray
 
 from scoring.reputation.graph import FeedbackGraph
+from scoring.reputation.low_rank import diagonal_change
 from scoring.reputation.push import returns_by_push
 from scoring.reputation.sweeps import returns_by_elimination, returns_by_sweeps
 from scoring.reputation.transition import Floats, Ints, Rows, Transition, as_rows
@@ -17,6 +18,9 @@ UNKNOWN = np.nan
 SMALL = 1024  # nodes of a component that is solved as a dense matrix, of 8 MB at most
 PROBES = 3
 SETTLING = 30
+PAYS_OFF = 8  # missing values per changed row, from which on an update is cheaper than they are
+MOST_ENTRIES = 2**24  # of the two matrices of an update: 128 MB each
+MOST_CARRIES = 50
 SWEEPS_WORTH = 2  # a component is swept as a whole if its probes follow more than this many times its edges
 
 
@@ -90,10 +94,14 @@ class Diagonal:
     def __init__(self, graph: FeedbackGraph, transition: Transition, stop: float, tolerance: float) -> None:
         self._graph, self._transition, self._stop, self._tolerance = graph, transition, stop, tolerance
         self._before: Diagonal | None = None
+        self._carries = 0  # updates since the values were last computed anew
         self._components: dict[int, Component] = {}
 
     def carried_to(self, transition: Transition) -> "Diagonal":
-        """The same for a changed graph: values are kept where no row of the component has changed."""
+        """The same for a changed graph.
+
+        Values are kept where no row of the component has changed, and updated where few have.
+        """
         after = Diagonal(self._graph, transition, self._stop, self._tolerance)
         after._before = self if "_values" in self.__dict__ else self._before
         return after
@@ -160,13 +168,32 @@ class Diagonal:
     def _values(self) -> Floats:
         values = np.where(self._sizes[self.component] > 1, UNKNOWN, 1.0)
         before, self._before = self._before, None
-        if before is not None:
-            old = before._transition
-            changed = np.array(self._graph.rows_changed_since(old.version), np.int64)
-            here = self._transition.position[: old.node_count]
-            stale = touched(self.component, self._transition.position[changed])[here]
-            known = changed[changed < old.node_count]
-            stale |= touched(before.component, old.position[known])[old.position]
-            kept = ~stale & np.isnan(values[here])
-            values[here[kept]] = before._values[old.position][kept]
+        if before is None:
+            return values
+        old = before._transition
+        numbers = np.array(self._graph.rows_changed_since(old.version), np.int64)
+        changed, known = self._transition.position[numbers], numbers[numbers < old.node_count]
+        here = self._transition.position[: old.node_count]
+        stale = touched(self.component, changed)[here]
+        stale |= touched(before.component, old.position[known])[old.position]
+        kept = ~stale & np.isnan(values[here])
+        values[here[kept]] = before._values[old.position][kept]
+        self._carries = before._carries
+        if self._is_small_change(before, changed, int(np.isnan(values).sum())):
+            added = self._transition.node_count - old.node_count
+            padded = Rows(np.pad(old.rows.begin, (0, added)), np.pad(old.rows.end, (0, added)), *old.rows[2:])
+            change = diagonal_change(padded, self._transition.rows, changed, self._stop, self._tolerance / MOST_CARRIES)
+            carried = np.pad(before._values, (0, added), constant_values=1.0) + change
+            values = np.where(np.isnan(values), carried, values)
+            self._carries += 1
         return values
+
+    def _is_small_change(self, before: "Diagonal", changed: Ints, missing: int) -> bool:
+        """Whether to update the values that a change of a component touches, and not to compute them anew."""
+        return (
+            changed.size * PAYS_OFF <= missing
+            and changed.size * self._transition.node_count <= MOST_ENTRIES
+            and before._carries < MOST_CARRIES  # each adds its rounding
+            and self._transition.same_positions(before._transition)
+            and not np.isnan(before._values).any()
+        )

@@ -66,7 +66,8 @@ def test_diagonal__ring__closed_form():
     assert found == pytest.approx(np.full(15, 1 / (1 - 0.9**1500)), abs=1e-12)
 
 
-def test_diagonal__change_elsewhere__values_are_kept():
+def test_diagonal__change_elsewhere__values_are_kept(monkeypatch):
+    monkeypatch.setattr(diagonal, "MOST_CARRIES", 0)
     graph = two_parts(4, 40, 150)
     transition = Transition.build(graph)
     before = Diagonal(graph, transition, 0.3, 1e-12)
@@ -86,3 +87,25 @@ def test_diagonal__change_elsewhere__values_are_kept():
 def test_work__components__nodes_times_edges():
     graph = FeedbackGraph.from_arrays([0, 1, 2, 3, 4, 5, 0, 6], [1, 2, 0, 4, 5, 3, 3, 0], np.ones(8))
     assert Diagonal(graph, Transition.build(graph), 0.3, 1e-6).work() == 3 * 3 + 3 * 3
+
+
+def test_diagonal__few_rows_of_a_component_change__updated_to_the_dense_inverse(monkeypatch):
+    anew, original = [], diagonal.Component.returns
+    monkeypatch.setattr(diagonal.Component, "returns", lambda self, nodes: anew.append(nodes) or original(self, nodes))
+    graph = two_parts(5, 60, 300)
+    transition = Transition.build(graph)
+    found = Diagonal(graph, transition, 0.2, 1e-13)
+    found.of(np.arange(graph.node_count))
+    computed = len(anew)
+    for change in range(30):
+        graph.set_edge(change, (change * 7 + 5) % 60, 3.0 + change)
+        graph.set_edge(60 + change, "newcomer" if change == 9 else 60 + (change * 11 + 3) % 60, 2.0)
+        if change % 4 == 3:
+            graph.remove_edge(change, next(iter(graph.edges_from(change))))
+        if change == 12:
+            graph.set_edge("newcomer", 60, 1.0)
+        transition = transition.updated(graph)
+        found = found.carried_to(transition)
+        values = found.of(np.arange(graph.node_count))
+        assert np.abs(values - dense(graph, transition, 0.2)).max() < 1e-12
+    assert len(anew) == computed  # nothing was computed anew

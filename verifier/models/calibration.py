@@ -86,11 +86,14 @@ def fit_fingerprint(
     Even samples choose the lattice and odd ones the bands. Raises CalibrationError when there are too few for the
     stated rate, when honest runs agree bit for bit, or when the bands overlap.
     """
+    if not cheats:
+        raise CalibrationError("a calibration needs at least one cheaper model to tell from the registered one")
     needed = 2 * math.ceil(1 / terms.false_alarm)
-    if min(len(honest), *map(len, cheats.values())) < needed:
+    fewest = min(len(honest), *map(len, cheats.values()))
+    if fewest < needed:
         raise CalibrationError(
-            f"a false alarm rate of {terms.false_alarm} needs at least {needed} runs of each model, "
-            f"not {len(honest)}; give more requests or allow a higher rate"
+            f"a false alarm rate of {terms.false_alarm} needs at least {needed} runs of each model, not {fewest}; "
+            "give more requests or allow a higher rate"
         )
     fitted, held_out = honest[0::2], honest[1::2]
     lattice = _fitted_lattice(fitted, {name: samples[0::2] for name, samples in cheats.items()}, terms)

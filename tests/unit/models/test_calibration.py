@@ -99,6 +99,11 @@ def test_fit__too_few_runs_for_the_rate__refused(honest: int, cheat: int) -> Non
         fit_fingerprint(samples(honest, 0.01, 1), {"cheat": samples(cheat, 0.05, 2)}, TERMS)
 
 
+def test_fit__nothing_to_tell_from__refused() -> None:
+    with pytest.raises(CalibrationError, match="at least one cheaper model"):
+        fit_fingerprint(samples(80, 0.01, 1), {}, TERMS)
+
+
 def test_profile__small_gpt__reports_both_kinds_of_cheats(models: DemonstrationModels) -> None:
     profile = models.registered.manifest.profile()
     assert set(profile.report.cheats) == {"int8", "small"}

@@ -6,7 +6,7 @@ import pytest
 
 from verifier.fingerprint.challenge import drawn_chunk, leaf_key
 from verifier.fingerprint.consensus import Verdict
-from verifier.fingerprint.lattice import hamming
+from verifier.fingerprint.lattice import digest, hamming
 from verifier.models.generation import TextRequest
 from verifier.workloads.audit import Disclosure, LeafReport, audit_leaf, disclose, opens_commitment
 from verifier.workloads.text_generation import TextGeneration, Tokens
@@ -54,11 +54,14 @@ def test_opening__anything_else_than_the_drawn_chunk_of_the_commitment__does_not
     honest = disclose(run.trace, KEY, lattice)
     other_chunk = (drawn_chunk(KEY, run.trace.shape.chunks) + 1) % run.trace.shape.chunks
     elsewhere = run.trace.open_chunk(other_chunk)
+    of_another_chunk = Disclosure(digest(elsewhere.values, KEY, lattice), elsewhere.to_bytes())
     flipped = (honest.digest[0] ^ 1, *honest.digest[1:])
     assert opens_commitment(root, shape, KEY, lattice, honest)
     assert not opens_commitment(root, shape, KEY, lattice, replace(honest, digest=flipped))
     assert not opens_commitment(root, shape, KEY, lattice, replace(honest, opening=honest.opening[:-1]))
     assert not opens_commitment(root, shape, KEY, lattice, replace(honest, opening=elsewhere.to_bytes()))
+    assert elsewhere.opens(root)
+    assert not opens_commitment(root, shape, KEY, lattice, of_another_chunk)
     assert not opens_commitment(bytes(32), shape, KEY, lattice, honest)
     assert not opens_commitment(root, shape, leaf_key(bytes(32), 4), lattice, honest)
     assert not opens_commitment(root, None, KEY, lattice, honest)

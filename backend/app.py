@@ -93,7 +93,7 @@ def create_app(
 
     Raises a `MeritError` where a setting, the key, the database or the chain does not allow it to run.
     """
-    recorder_account = settings.recorder_account()
+    recorder_account = settings.account()
     chain = chain_side or ChainSide.connect(settings, recorder_account)
     services = _services(settings, chain, recorder_account, clock)
 

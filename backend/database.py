@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session
 
 from backend.migrations import upgrade
-from backend.settings import InvalidSettingError
+from chain.settings import InvalidSettingError
 
 _BUSY_TIMEOUT = 30.0
 _LEADER = 0x4D65726975  # advisory lock of the process that leads

@@ -8,10 +8,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from backend.app import create_app
-from backend.operation.logs import configure_logs
 from backend.operation.patience import PatientProtocol
-from backend.settings import InvalidSettingError, Settings
+from backend.settings import Settings
 from backend.workers import Workers
+from chain.logs import configure_logs
+from chain.settings import InvalidSettingError
 
 
 def serve(settings: Settings) -> None:

@@ -81,7 +81,7 @@ def stage(database_url: str | None) -> Iterator[Stage]:
         environment = os.environ | {
             "MERIT_RPC_URL": rpc_url,
             "MERIT_DEPLOYMENT": str(folder / "deployment.json"),
-            "MERIT_RECORDER_KEY": "0x" + recorder.key.hex().removeprefix("0x"),
+            "MERIT_PRIVATE_KEY": "0x" + recorder.key.hex().removeprefix("0x"),
             "MERIT_DATABASE_URL": database_url or f"sqlite:///{folder}/backend.db",
             "MERIT_EVIDENCE_DIRECTORY": str(folder / "evidence"),
             "MERIT_PORT": str(port),

@@ -1,4 +1,4 @@
-"""What an audit's seed decides, mirrored from the contracts: sampled leaves, opened chunks, the fingerprint key."""
+"""What an audit's seed decides, mirrored from the contracts: sampled leaves and the fingerprint key."""
 
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
@@ -7,11 +7,6 @@ from eth_utils.crypto import keccak
 def fingerprint_key(seed: bytes) -> bytes:
     """32-byte key of the audit's fingerprints."""
     return keccak(encode(["bytes32", "string"], [seed, "key"]))
-
-
-def opened_chunk(seed: bytes, sample: int, chunks: int) -> int:
-    """Index of the chunk to fingerprint in the `sample`-th sampled leaf, whose trace has `chunks` chunks."""
-    return _draw(seed, "chunk", sample) % chunks
 
 
 def sampled_positions(seed: bytes, count: int, samples: int) -> list[int]:

@@ -17,6 +17,7 @@ from chain.network import Network, connect
 
 KEY_VARIABLE = "MERIT_PRIVATE_KEY"
 LOCAL_CHAIN_ID = 31337
+_KEY_VARIABLES = (KEY_VARIABLE, f"{KEY_VARIABLE}_FILE", "MERIT_KEYSTORE")
 
 Rpc = Annotated[str, typer.Option("--rpc", envvar="MERIT_RPC_URL", help="URL of the chain's RPC endpoint.")]
 DeploymentFile = Annotated[
@@ -61,12 +62,14 @@ def load_account(keystore: Path | None, password_file: Path | None, chain_id: in
     raise KeyFileError(f"No key is given; name a keystore with --keystore, or set {KEY_VARIABLE}.")
 
 
-def local_development_key(web3: Web3, *variables: str) -> str | None:
-    """The first development key, on a local chain where none of the environment `variables` names a key."""
-    if web3.eth.chain_id != LOCAL_CHAIN_ID or any(os.environ.get(variable) for variable in variables):
-        return None
+def key_settings(web3: Web3, keystore: Path | None, password_file: Path | None) -> dict[str, str | Path]:
+    """The key as settings of a long-running program; on a local chain without any, the first development key."""
+    if keystore is not None:
+        return {"keystore": keystore, "password": _password(password_file)}
+    if web3.eth.chain_id != LOCAL_CHAIN_ID or any(os.environ.get(name) for name in _KEY_VARIABLES):
+        return {}
     _tell_development_key()
-    return DEVELOPMENT_KEY
+    return {"private_key": DEVELOPMENT_KEY}
 
 
 def _tell_development_key() -> None:

@@ -5,12 +5,22 @@ from typing import Annotated, Any
 import typer
 
 from chain.network import connect
-from scripts.cli.options import DEFAULT_RPC, DeploymentFile, Rpc, deployment_path, local_development_key
+from scripts.cli.options import (
+    DEFAULT_RPC,
+    DeploymentFile,
+    Keystore,
+    PasswordFile,
+    Rpc,
+    deployment_path,
+    key_settings,
+)
 
 
 def command(
     rpc: Rpc = DEFAULT_RPC,
     deployment: DeploymentFile = None,
+    keystore: Keystore = None,
+    password_file: PasswordFile = None,
     host: Annotated[str | None, typer.Option(envvar="MERIT_HOST", help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(envvar="MERIT_PORT", help="Port to listen on.")] = None,
 ) -> None:
@@ -24,8 +34,6 @@ def command(
         "deployment": deployment or deployment_path(web3.eth.chain_id),
         "host": host,
         "port": port,
-        "recorder_key": local_development_key(
-            web3, "MERIT_RECORDER_KEY", "MERIT_RECORDER_KEY_FILE", "MERIT_RECORDER_KEYSTORE"
-        ),
+        **key_settings(web3, keystore, password_file),
     }
     serve(Settings.load(**{name: value for name, value in overrides.items() if value is not None}))

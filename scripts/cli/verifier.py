@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from chain.network import connect
-from scripts.cli.options import DEFAULT_RPC, DeploymentFile, Keystore, PasswordFile, Rpc, deployment_path
+from scripts.cli.options import DEFAULT_RPC, DeploymentFile, Keystore, PasswordFile, Rpc, deployment_path, key_settings
 from scripts.cli.stake import open_sender
 
 app = typer.Typer(help="Join the committee, leave it, run a node.", no_args_is_help=True)
@@ -58,13 +58,13 @@ def run(
     from verifier.node.run import run as run_node  # noqa: PLC0415 - the other commands need no torch
     from verifier.node.settings import NodeSettings  # noqa: PLC0415
 
+    web3 = connect(rpc)
     overrides: dict[str, Any] = {
         "rpc_url": rpc,
-        "deployment": deployment or deployment_path(connect(rpc).eth.chain_id),
-        "keystore": keystore,
-        "password_file": password_file,
+        "deployment": deployment or deployment_path(web3.eth.chain_id),
+        **key_settings(web3, keystore, password_file),
         "evidence_urls": evidence,
         "models_directory": models,
         "data_directory": data,
     }
-    run_node(NodeSettings(**{name: value for name, value in overrides.items() if value is not None}))
+    run_node(NodeSettings.load(**{name: value for name, value in overrides.items() if value is not None}))

@@ -13,7 +13,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("way", choices=["copies", "guesses"])
     kind = CopyingVerifier if parser.parse_args().way == "copies" else VerifierNode
-    run(NodeSettings(), GuessingExaminer(), kind)
+    run(NodeSettings.load(), GuessingExaminer(), kind)
 
 
 if __name__ == "__main__":

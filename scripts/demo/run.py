@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
 import torch
 
+from chain.logs import configure_logs
 from chain.parameters import LOCAL
 from scripts.demo.cast import Cast
 from scripts.demo.checks import Check, check_report
@@ -25,10 +25,7 @@ STATE = Path(".merit")
 def _logging_to(path: Path) -> Iterator[None]:
     """Write what the providers' threads log to a file, as the other programs' logs are."""
     with path.open("w", encoding="utf-8") as file:
-        structlog.configure(
-            processors=[structlog.processors.add_log_level, structlog.processors.JSONRenderer()],
-            logger_factory=structlog.WriteLoggerFactory(file=file),
-        )
+        configure_logs("info", file)
         yield
 
 

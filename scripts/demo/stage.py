@@ -52,7 +52,7 @@ def open_stage(seed: int, models: Path, directory: Path) -> Iterator[Stage]:
         common = {"MERIT_RPC_URL": rpc_url, "MERIT_DEPLOYMENT": str(deployment)}
         backend = common | {
             "MERIT_PORT": str(port),
-            "MERIT_RECORDER_KEY": "0x" + operator.key.hex(),
+            "MERIT_PRIVATE_KEY": "0x" + operator.key.hex(),
             "MERIT_DATABASE_URL": f"sqlite:///{directory / 'backend.db'}",
             "MERIT_EVIDENCE_DIRECTORY": str(directory / "evidence"),
             "MERIT_BATCH_AGE": "1",

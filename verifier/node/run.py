@@ -1,8 +1,6 @@
 """The node as a process: from settings to a loop that ends cleanly."""
 
-import logging
 import signal
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -13,6 +11,7 @@ from threading import Event as StopEvent
 import structlog
 
 from chain.deployment import Deployment
+from chain.logs import configure_logs
 from chain.network import Network
 from chain.sender import TransactionSender
 from verifier.node.court import Court
@@ -39,7 +38,7 @@ def run(settings: NodeSettings, examiner: Examiner | None = None, kind: type[Ver
     stop = StopEvent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    log_as_json()
+    configure_logs("info")
     telemetry = Telemetry()
     with (
         open_node(settings, telemetry, examiner, kind) as node,
@@ -97,17 +96,3 @@ def _workbench(models: Path) -> LocalWorkbench:
     from verifier.node.workloads import load_workload  # noqa: PLC0415
 
     return LocalWorkbench(partial(load_workload, ModelStore(models)))
-
-
-def log_as_json() -> None:
-    """One JSON object a line on the standard error stream."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )

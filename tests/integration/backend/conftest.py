@@ -173,7 +173,7 @@ def settings_for(chain: Chain, folder: Path, **overrides: object) -> Settings:
     defaults: dict[str, object] = {
         "rpc_url": chain.url,
         "deployment": path,
-        "recorder_key": Account.from_key(chain.recorder.key).key.hex(),
+        "private_key": Account.from_key(chain.recorder.key).key.hex(),
         "database_url": f"sqlite:///{folder}/backend.db",
         "evidence_directory": folder / "evidence",
         "batch_age": 0.0,
@@ -186,7 +186,7 @@ def settings_for(chain: Chain, folder: Path, **overrides: object) -> Settings:
 @contextmanager
 def running(settings: Settings, *, with_workers: bool = False) -> Iterator[Service]:
     """The service on a free port, without its threads unless they are asked for."""
-    side = ChainSide.connect(settings, settings.recorder_account())
+    side = ChainSide.connect(settings, settings.account())
     app = create_app(settings, side)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = configure(app)

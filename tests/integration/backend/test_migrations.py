@@ -9,7 +9,7 @@ from sqlmodel import SQLModel
 from backend.app import create_app
 from backend.database import Database
 from backend.migrations import downgrade, upgrade
-from backend.settings import InvalidSettingError
+from chain.settings import InvalidSettingError
 
 assert create_app  # importing the application registers all tables
 

@@ -232,7 +232,7 @@ class Service:
 
 def settings_in(folder: Path, **overrides: Any) -> Settings:
     defaults: dict[str, Any] = {
-        "recorder_key": "0x" + "01" * 32,
+        "private_key": "0x" + "01" * 32,
         "database_url": f"sqlite:///{folder}/backend.db",
         "evidence_directory": folder / "evidence",
         "batch_leaves": 8,

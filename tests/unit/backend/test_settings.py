@@ -6,8 +6,9 @@ import pytest
 from eth_account import Account
 
 from backend.database import Database
-from backend.settings import InvalidSettingError, Settings
+from backend.settings import Settings
 from chain.errors import KeyFileError
+from chain.settings import InvalidSettingError
 
 KEY = "0x" + "5d" * 32
 
@@ -19,9 +20,9 @@ def test_variable__is_used(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_file__wins_over_the_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(KEY + "\n")
-    monkeypatch.setenv("MERIT_RECORDER_KEY", "0x" + "11" * 32)
-    monkeypatch.setenv("MERIT_RECORDER_KEY_FILE", str(tmp_path / "key"))
-    assert Settings.load().recorder_account().address == Account.from_key(KEY).address
+    monkeypatch.setenv("MERIT_PRIVATE_KEY", "0x" + "11" * 32)
+    monkeypatch.setenv("MERIT_PRIVATE_KEY_FILE", str(tmp_path / "key"))
+    assert Settings.load().account().address == Account.from_key(KEY).address
 
 
 def test_file__that_cannot_be_read__is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -37,22 +38,22 @@ def test_value__out_of_range__is_refused_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
 ) -> None:
     monkeypatch.setenv(f"MERIT_{name}", value)
-    with pytest.raises(InvalidSettingError, match=rf"^MERIT_{name} cannot be used: .*; correct it\.$"):
+    with pytest.raises(InvalidSettingError, match=rf"^MERIT_{name} cannot be used \(.*\); set another value\.$"):
         Settings.load()
 
 
 def test_key__missing_or_malformed__is_refused_without_being_quoted() -> None:
-    with pytest.raises(KeyFileError, match="set MERIT_RECORDER_KEY_FILE"):
-        Settings.load().recorder_account()
+    with pytest.raises(KeyFileError, match="set MERIT_KEYSTORE"):
+        Settings.load().account()
     secret = "0xnot-a-key-but-still-a-secret"
     with pytest.raises(KeyFileError) as refusal:
-        Settings.load(recorder_key=secret).recorder_account()
+        Settings.load(private_key=secret).account()
     assert secret not in str(refusal.value)
     assert refusal.value.__suppress_context__
 
 
 def test_secrets__are_not_in_the_representation() -> None:
-    shown = repr(Settings.load(recorder_key=KEY, database_url="postgresql://merit:hunter2@db/merit"))
+    shown = repr(Settings.load(private_key=KEY, database_url="postgresql://merit:hunter2@db/merit"))
     assert KEY not in shown
     assert "hunter2" not in shown
 

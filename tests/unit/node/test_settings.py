@@ -8,7 +8,8 @@ import pytest
 from eth_account import Account
 
 from chain.errors import KeyFileError
-from verifier.node.settings import InvalidSettingsError, NodeSettings
+from chain.settings import InvalidSettingError
+from verifier.node.settings import NodeSettings
 
 KEY = "0x" + "42" * 32
 
@@ -20,8 +21,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _keystore(folder: Path) -> dict[str, Any]:
     (folder / "key.json").write_text(json.dumps(Account.encrypt(bytes.fromhex(KEY[2:]), "open sesame", iterations=2)))
-    (folder / "password").write_text("open sesame\n")
-    return {"keystore": folder / "key.json", "password_file": folder / "password"}
+    return {"keystore": folder / "key.json", "password": "open sesame"}
 
 
 def test_settings__environment__is_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,18 +36,21 @@ def test_settings__environment__is_read(monkeypatch: pytest.MonkeyPatch) -> None
     ("name", "value"), [("evidence_urls", "one"), ("confirmations", -1), ("poll_seconds", 0), ("evidence_urls", ())]
 )
 def test_load__nonsense__one_sentence_that_names_the_setting(name: str, value: Any) -> None:
-    with pytest.raises(InvalidSettingsError, match=f"MERIT_{name.upper()} cannot be used"):
+    with pytest.raises(InvalidSettingError, match=f"MERIT_{name.upper()} cannot be used"):
         NodeSettings.load(**{name: value})
 
 
 def test_load__no_deployment__says_which_setting_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MERIT_DEPLOYMENT")
-    with pytest.raises(InvalidSettingsError, match="MERIT_DEPLOYMENT"):
+    with pytest.raises(InvalidSettingError, match="MERIT_DEPLOYMENT"):
         NodeSettings.load()
 
 
-def test_account__keystore_and_password_file__the_key(tmp_path: Path) -> None:
-    assert NodeSettings(**_keystore(tmp_path)).account().address == Account.from_key(KEY).address
+def test_account__keystore_and_password_file__the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = _keystore(tmp_path)
+    (tmp_path / "password").write_text(given.pop("password") + "\n")
+    monkeypatch.setenv("MERIT_PASSWORD_FILE", str(tmp_path / "password"))
+    assert NodeSettings(**given).account().address == Account.from_key(KEY).address
 
 
 def test_account__raw_key__the_key_and_never_shown() -> None:
@@ -58,8 +61,7 @@ def test_account__raw_key__the_key_and_never_shown() -> None:
 
 
 def test_account__wrong_password__says_so(tmp_path: Path) -> None:
-    settings = NodeSettings(**_keystore(tmp_path))
-    (tmp_path / "password").write_text("wrong")
+    settings = NodeSettings(**_keystore(tmp_path) | {"password": "wrong"})
     with pytest.raises(KeyFileError, match="does not open"):
         settings.account()
 
@@ -69,7 +71,6 @@ def test_account__wrong_password__says_so(tmp_path: Path) -> None:
     [
         ({}, "No key is given"),
         ({"keystore": "key.json"}, "set MERIT_PASSWORD_FILE"),
-        ({"keystore": "key.json", "password_file": "nowhere"}, "Cannot read the password file"),
         ({"keystore": "key.json", "private_key": KEY}, "keep one of them"),
         ({"private_key": "0x42"}, "64 hexadecimal digits"),
     ],

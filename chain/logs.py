@@ -2,12 +2,13 @@
 
 import logging
 import sys
+from typing import TextIO
 
 import structlog
 
 
-def configure_logs(level: str) -> None:
-    """Called once by the program, never by the library."""
+def configure_logs(level: str, stream: TextIO | None = None) -> None:
+    """Called once by the program, never by the library. `stream`: standard error unless another is given."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -17,6 +18,6 @@ def configure_logs(level: str) -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping().get(level.upper(), 20)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
         cache_logger_on_first_use=True,
     )

@@ -188,6 +188,8 @@ class ReorganisedMeanwhile(Liar):
 
     def events(self, first: int, last: int) -> list[Event]:
         found = super().events(first, last)
+        if len(self.queries) > 1:
+            return found
         self.model.reorganise(1)
         self.model.mine(job_opened(9))
         return [event for event in found if event.block_number < last]
@@ -250,4 +252,29 @@ def test_chain__that_is_shorter_than_the_index__is_followed_back(tmp_path: Path)
     indexer.catch_up()
     assert tables(database) == rebuilt(model, tmp_path)
     assert len(tables(database)["Job"]) == 2
+    database.close()
+
+
+class ReorganisedBefore(Liar):
+    """The chain changes under the last block that was read, just after that block was looked at."""
+
+    def head(self) -> Head:
+        if not self.queries:
+            self.queries.append((0, 0))
+            self.model.reorganise(2)
+            for number in (7, 8, 9):
+                self.model.mine(job_opened(number))
+        return super().head()
+
+
+def test_range__that_does_not_follow_what_was_read__is_not_added_to_it(tmp_path: Path) -> None:
+    model = ModelChain()
+    for number in range(1, 4):
+        model.mine(job_opened(number))
+    database = new_database(tmp_path, "live")
+    indexer_over(database, model).catch_up()
+    with pytest.raises(InconsistentEndpointError):
+        indexer_over(database, ReorganisedBefore(model)).step()
+    indexer_over(database, model).catch_up()
+    assert tables(database) == rebuilt(model, tmp_path)
     database.close()

@@ -26,7 +26,8 @@ node_modules/.installed: $(VENV)/.installed package-lock.json
 demo: node_modules/.installed ## Run the whole life cycle on a local chain.
 	$(BIN)/merit demo
 
-test: lint test-contracts test-python ## What CI runs: lint, contracts, Python.
+test: lint ## What CI runs: lint, then contracts and Python side by side.
+	@$(MAKE) --no-print-directory -j2 test-contracts test-python
 
 test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
 	$(BIN)/pytest tests/unit -q -m "not long and not chain"
@@ -34,11 +35,13 @@ test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
 test-contracts: node_modules/.installed ## Solidity tests, and the shipped ABIs against a rebuild.
 	$(BIN)/npx hardhat test solidity
 	$(BIN)/python -m scripts.contracts check
+	$(BIN)/python -m scripts.gas --check
 
 test-python: node_modules/.installed ## All Python tests but the long ones.
 	$(BIN)/pytest -q -m "not long"
 
 test-long: node_modules/.installed ## Fuzzing with 10,000 runs, long invariants, soaks.
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]'
 	FUZZ_RUNS=10000 INVARIANT_RUNS=500 $(BIN)/npx hardhat test solidity
 	$(BIN)/pytest -q -m long
 

@@ -92,8 +92,9 @@ def _prepare(rpc_url: str, cast: Cast) -> Network:
     web3 = connect(rpc_url)
     parameters = replace(
         LOCAL,
-        # A verifier that withholds keeps everyone waiting until the reveal window ends.
-        windows=replace(LOCAL.windows, reveal=12),
+        vault=replace(LOCAL.vault, unbonding_delay=3_600),
+        # Long enough for a busy laptop: these end early. The verifier that withholds makes everyone wait for the last.
+        windows=replace(LOCAL.windows, commit=120, disclose=60, reveal=20),
         reputation=replace(LOCAL.reputation, seeds={cast.requester.address: 1.0}, epoch_length=6, challenge_window=3),
     )
     network = Network(web3, deploy(web3, cast.operator, parameters))

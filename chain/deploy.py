@@ -8,6 +8,7 @@ from eth_typing import ChecksumAddress
 from eth_utils.abi import function_abi_to_4byte_selector
 from web3 import Web3
 from web3.contract import Contract
+from web3.exceptions import BadFunctionCallOutput, ContractLogicError
 from web3.utils.address import get_create_address
 
 from chain.artifacts import load_artifact
@@ -102,8 +103,11 @@ def deploy(web3: Web3, account: BaseAccount, parameters: Parameters) -> Deployme
 def check_wiring(network: Network) -> None:
     """Raise `WrongNetworkError` unless every contract names the others of this deployment."""
     for (name, getter), target in _WIRING.items():
-        found = network.contract(name).functions[getter]().call()
         expected = network.deployment.addresses[target]
+        try:
+            found = network.contract(name).functions[getter]().call()
+        except (ContractLogicError, BadFunctionCallOutput):
+            found = "not to be had"
         if found != expected:
             raise WrongNetworkError(
                 f"{name}.{getter} is {found}, but this deployment's {target} is {expected}; "

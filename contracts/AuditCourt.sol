@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {Blockhash} from "@openzeppelin/contracts/utils/Blockhash.sol";
+import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
@@ -117,10 +118,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         nextLeaf[jobId][contributor] = expected + batch.count;
 
         bytes32 batchId = hashBatch(batch);
-        require(
-            SignatureChecker.isValidSignatureNowCalldata(contributor, batchId, signature),
-            AuditCourtInvalidSignature(batchId, contributor)
-        );
+        _checkSignature(batchId, contributor, signature);
         (address requester, IJobEscrow.Kind kind, uint256 slash, uint8 samples, uint8 words) =
             escrow.reserve(jobId, batch.units);
         require(contributor != requester, AuditCourtSelfDealing(contributor));
@@ -137,6 +135,16 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         audit.since = uint48(block.timestamp);
         _save(batchId, audit);
         emit Recorded(batchId, jobId, contributor, requester, batch, audit.seedBlock);
+    }
+
+    /// @dev By the account's key; if not, the account is asked (ERC-1271).
+    function _checkSignature(bytes32 batchId, address contributor, bytes calldata signature) private view {
+        (address signer, ECDSA.RecoverError failure,) = ECDSA.tryRecoverCalldata(batchId, signature);
+        if (failure == ECDSA.RecoverError.NoError && signer == contributor) return;
+        require(
+            SignatureChecker.isValidERC1271SignatureNowCalldata(contributor, batchId, signature),
+            AuditCourtInvalidSignature(batchId, contributor)
+        );
     }
 
     // ------------------------------------------------------------------------------------------ draw
@@ -293,15 +301,14 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         private
         returns (address[] memory payees)
     {
-        Penalties memory amounts = _penalties;
         payees = new address[](committee.length);
         uint256 paid;
         for (uint256 i = 0; i < committee.length; ++i) {
             address verifier = committee[i];
             uint256 tag = _tag(_seats[batchId][round][verifier]);
-            if (tag == DRAWN) _penalize(batchId, round, verifier, Fault.ABSENT, amounts.absent);
-            else if (tag == COMMITTED) _penalize(batchId, round, verifier, Fault.WITHHELD, amounts.withheld);
-            else if (agreed >> i & 1 == 0) _penalize(batchId, round, verifier, Fault.OUTLIER, amounts.outlier);
+            if (tag == DRAWN) _penalize(batchId, round, verifier, Fault.ABSENT, _penalties.absent);
+            else if (tag == COMMITTED) _penalize(batchId, round, verifier, Fault.WITHHELD, _penalties.withheld);
+            else if (agreed >> i & 1 == 0) _penalize(batchId, round, verifier, Fault.OUTLIER, _penalties.outlier);
             else payees[paid++] = verifier;
         }
         assembly ("memory-safe") {
@@ -685,13 +692,14 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         uint256 leaf,
         uint256 words
     ) private pure {
+        uint256 size = words * 32;
         for (uint256 i = 0; i < keys.length; ++i) {
             if (classes[i] == 0) continue;
             Reveal calldata given = reveals[i];
             keys[i] = classes[i] << 3 | (given.opened >> leaf & 1) << 2 | given.verdicts[leaf];
-            uint256[] calldata all = given.digests;
-            for (uint256 word = 0; word < words; ++word) {
-                digests[i * words + word] = all[leaf * words + word];
+            uint256[] calldata own = given.digests[leaf * words:(leaf + 1) * words];
+            assembly ("memory-safe") {
+                calldatacopy(add(add(digests, 32), mul(i, size)), own.offset, size)
             }
         }
     }

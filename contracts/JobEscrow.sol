@@ -132,7 +132,6 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
         require(amount <= free, JobEscrowInsufficientFunds(jobId, free, amount));
         job.free = uint96(free - amount);
         job.reserved += uint96(amount);
-        emit Reserved(jobId, amount);
         return (job.owner, terms.kind, units * terms.slashPerUnit, terms.samples, terms.words);
     }
 
@@ -240,7 +239,11 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
         );
         require(terms.committeeSize >= 3 && terms.committeeSize <= 21, JobEscrowInvalidTerms("committeeSize"));
         require(terms.samples != 0 && terms.samples <= 16, JobEscrowInvalidTerms("samples"));
-        require(terms.words != 0 && terms.words <= 4, JobEscrowInvalidTerms("words"));
+        // So many words in all keep the largest committee's tally within what a block takes.
+        require(
+            terms.words != 0 && terms.words <= 4 && uint256(terms.words) * terms.samples <= 32,
+            JobEscrowInvalidTerms("words")
+        );
         require(terms.soft < terms.hard, JobEscrowInvalidTerms("soft"));
         require(terms.hard < 256 * uint256(terms.words), JobEscrowInvalidTerms("hard"));
         require(terms.tau <= terms.hard, JobEscrowInvalidTerms("tau"));

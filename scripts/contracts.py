@@ -52,7 +52,9 @@ def compiled() -> dict[str, str]:
     hardhat("build", "--no-tests")
     sources = sorted((ROOT / "contracts").glob("*.sol"))
     artifacts = [ARTIFACTS / "contracts" / source.name / f"{source.stem}.json" for source in sources]
-    return {artifact.name: _shipped(artifact) for artifact in [*artifacts, ACCESS_MANAGER]}
+    shipped = {artifact.name: _shipped(artifact) for artifact in [*artifacts, ACCESS_MANAGER]}
+    # Abstract contracts are in the code of those that inherit them.
+    return {name: text for name, text in shipped.items() if json.loads(text)["bytecode"] != "0x"}
 
 
 def export() -> None:

@@ -20,8 +20,8 @@ interface IJobEscrow {
         uint16 auditRateFloor; // basis points, at reputation 1.0
         uint16 auditRateCeiling; // basis points, at reputation 0
         uint8 committeeSize;
-        uint8 samples; // leaves that an audit looks at
-        uint8 words; // 256-bit words in a digest
+        uint8 samples; // leaves that an audit looks at, at most 16
+        uint8 words; // 256-bit words in a digest, at most 4, and at most 32 in all samples
         uint16 tau; // bits; verifiers at most this far apart agree
         uint16 soft; // bits; a contributor at most this far from the medoid is paid
         uint16 hard; // bits; a contributor farther than this is slashed
@@ -54,7 +54,6 @@ interface IJobEscrow {
     event JobOpened(uint256 indexed jobId, address indexed owner, Terms terms, uint256 amount);
     event JobToppedUp(uint256 indexed jobId, address indexed from, uint256 amount);
     event JobClosed(uint256 indexed jobId, uint256 refund);
-    event Reserved(uint256 indexed jobId, uint256 amount);
     event BondPosted(uint256 indexed jobId, address indexed from, uint256 amount);
     event FeesPaid(uint256 indexed jobId, address[] verifiers, uint256 each, uint256 returned);
     event JobSettled(uint256 indexed jobId, address indexed account, uint256 paid, uint256 returned);
@@ -124,7 +123,7 @@ interface IJobEscrow {
 
     // ---------------------------------------------------------------- court
 
-    /// @notice Reserves `units x price + auditFee` of an open, unexpired job.
+    /// @notice Reserves `units x price + auditFee` of an open, unexpired job. The court's `Recorded` is the event of it.
     function reserve(uint256 jobId, uint256 units)
         external
         returns (address owner, Kind kind, uint256 slash, uint8 samples, uint8 words);

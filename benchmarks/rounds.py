@@ -30,7 +30,7 @@ from verifier.node.adversaries import CopyingVerifier, GuessingExaminer
 from verifier.node.node import VerifierNode
 from verifier.workloads.providers import CheapTokensProvider, HonestProvider, SubstituteProvider, TextProvider
 
-ROUNDS, QUICK_ROUNDS = 200, 3
+ROUNDS, QUICK_ROUNDS = 200, 8
 MODELS = Path(__file__).resolve().parent.parent / ".merit" / "models"
 HONEST = "honest"
 _CHEATING_PROVIDERS = ("int8", "smaller model", "cheap tokens")

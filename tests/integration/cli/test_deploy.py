@@ -54,7 +54,7 @@ def test_deploy__unknown_parameter__is_named_and_nothing_sent(
 
 def test_check_wiring__foreign_contract__is_named(deployed: Network) -> None:
     addresses = deployed.deployment.addresses | {"FeedbackGraph": deployed.deployment.addresses["StakeVault"]}
-    with pytest.raises(WrongNetworkError, match="graph"):
+    with pytest.raises(WrongNetworkError, match="FeedbackGraph"):
         check_wiring(Network(deployed.web3, replace(deployed.deployment, addresses=addresses)))
 
 

@@ -274,11 +274,11 @@ def _measure_claim(bench: Bench, figures: dict[str, int]) -> None:
 
 
 def _measure_largest(bench: Bench, figures: dict[str, int]) -> None:
-    """The largest audit that a job can ask for: 21 seats, 16 leaves, 2 words."""
-    job = _open_job(bench, {"committeeSize": 21, "samples": 16, "words": 2})
+    """The largest audit that a job can ask for: 21 seats, 12 leaves, 2 words."""
+    job = _open_job(bench, {"committeeSize": 21, "samples": 12, "words": 2})
     batch, signature = _next_batch(bench, job)
     bench.send(_REQUESTER, bench.court.record([batch], [signature]))
-    draw, finalize, _, disclosure, reveals = _run_audit(bench, batch, samples=16, words=2)
+    draw, finalize, _, disclosure, reveals = _run_audit(bench, batch, samples=12, words=2)
     figures.update(
         largest_draw=draw, largest_disclose=disclosure, largest_reveal=max(reveals), largest_finalize=finalize
     )

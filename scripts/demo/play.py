@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
+from web3.logs import DISCARD
 
 from chain.client import MeritClient
 from chain.errors import TransactionFailedError
@@ -116,7 +117,7 @@ class Play:
         )
         sender.send(network.token.functions.approve(network.escrow.address, amount))
         receipt = sender.send(network.escrow.functions.open(terms.as_tuple(), amount))
-        opened = network.escrow.events.JobOpened().process_receipt(receipt)
+        opened = network.escrow.events.JobOpened().process_receipt(receipt, errors=DISCARD)
         if not opened:
             raise TransactionFailedError("The job was not opened; look at the transaction.")
         job_id: int = opened[0]["args"]["jobId"]

@@ -43,7 +43,7 @@ def open_stage(seed: int, models: Path, directory: Path) -> Iterator[Stage]:
     cast = Cast.of_seed(seed, operator)
     with ExitStack() as stack:
         rpc_url = stack.enter_context(local_chain())
-        network = _prepare(rpc_url, cast)
+        network = _deploy(rpc_url, cast)
         deployment = directory / "deployment.json"
         network.deployment.save(deployment)
 
@@ -80,27 +80,27 @@ def open_stage(seed: int, models: Path, directory: Path) -> Iterator[Stage]:
         (directory / "logs").mkdir()
         for name, (module, environment) in programs.items():
             stack.enter_context(_program(module, environment, directory / "logs" / f"{name}.log"))
+        fund(network, cast)
         _await_ready(api_url, directory / "logs" / "api.log")
+        # The members that were just seated are drawn from the next period on.
+        _rpc(network, "hardhat_mine", [hex(LOCAL.vault.period_blocks)])
         # From here on time passes by itself, a block a second, as it does on a real network.
         _rpc(network, "evm_setAutomine", [False])
         _rpc(network, "evm_setIntervalMining", [1])
         yield Stage(network, cast, api_url, directory)
 
 
-def _prepare(rpc_url: str, cast: Cast) -> Network:
-    """Deploy with the requester as the reputation's seed, fund everyone, and let the first draw period begin."""
+def _deploy(rpc_url: str, cast: Cast) -> Network:
+    """Deploy with the requester as the reputation's seed."""
     web3 = connect(rpc_url)
     parameters = replace(
         LOCAL,
         vault=replace(LOCAL.vault, unbonding_delay=3_600),
         # Long enough for a busy laptop: these end early. The verifier that withholds makes everyone wait for the last.
-        windows=replace(LOCAL.windows, commit=120, disclose=60, reveal=20),
+        windows=replace(LOCAL.windows, commit=120, disclose=60, reveal=15),
         reputation=replace(LOCAL.reputation, seeds={cast.requester.address: 1.0}, epoch_length=6, challenge_window=3),
     )
-    network = Network(web3, deploy(web3, cast.operator, parameters))
-    fund(network, cast)
-    _rpc(network, "hardhat_mine", [hex(parameters.vault.period_blocks)])
-    return network
+    return Network(web3, deploy(web3, cast.operator, parameters))
 
 
 @contextmanager

@@ -241,7 +241,7 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
         require(terms.samples != 0 && terms.samples <= 16, JobEscrowInvalidTerms("samples"));
         // So many words in all keep the largest committee's tally within what a block takes.
         require(
-            terms.words != 0 && terms.words <= 4 && uint256(terms.words) * terms.samples <= 32,
+            terms.words != 0 && terms.words <= 4 && uint256(terms.words) * terms.samples <= 24,
             JobEscrowInvalidTerms("words")
         );
         require(terms.soft < terms.hard, JobEscrowInvalidTerms("soft"));

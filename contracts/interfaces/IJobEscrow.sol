@@ -21,7 +21,7 @@ interface IJobEscrow {
         uint16 auditRateCeiling; // basis points, at reputation 0
         uint8 committeeSize;
         uint8 samples; // leaves that an audit looks at, at most 16
-        uint8 words; // 256-bit words in a digest, at most 4, and at most 32 in all samples
+        uint8 words; // 256-bit words in a digest, at most 4, and at most 24 in all samples
         uint16 tau; // bits; verifiers at most this far apart agree
         uint16 soft; // bits; a contributor at most this far from the medoid is paid
         uint16 hard; // bits; a contributor farther than this is slashed

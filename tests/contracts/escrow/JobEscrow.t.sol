@@ -56,7 +56,7 @@ contract JobEscrowTest is EscrowTest {
         _refuseTerms(bad, "words");
         bad.words = 5;
         _refuseTerms(bad, "words");
-        (bad.words, bad.samples) = (4, 9);
+        (bad.words, bad.samples) = (4, 7);
         _refuseTerms(bad, "words");
         bad = terms();
         bad.soft = bad.hard;
@@ -77,7 +77,7 @@ contract JobEscrowTest is EscrowTest {
 
     function test_Open_AcceptsTheLimits() external {
         IJobEscrow.Terms memory widest = terms();
-        (widest.auditRateCeiling, widest.committeeSize, widest.samples, widest.words) = (10_000, 21, 8, 4);
+        (widest.auditRateCeiling, widest.committeeSize, widest.samples, widest.words) = (10_000, 21, 6, 4);
         (widest.soft, widest.hard, widest.tau) = (1_022, 1_023, 1_023);
         widest.expiry = uint48(vm.getBlockTimestamp() + 1);
         vm.prank(requester);

@@ -6,6 +6,11 @@ import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
 import {CourtTest} from "./CourtTest.sol";
 
+/// @notice The runner's cheatcode for calls that fail.
+interface VmRevert {
+    function mockCallRevert(address callee, bytes calldata data, bytes calldata reason) external;
+}
+
 /// Who may act, when, and with what
 /// ├── each phase from its first second to its last, and one second beyond
 /// ├── each call in each wrong phase
@@ -162,17 +167,22 @@ contract PhasesTest is CourtTest {
         assertPhase(batchId, IAuditCourt.Phase.COMMIT);
     }
 
-    /// Had any failure of the vault the same effect, whoever dislikes a seed would call with too little gas.
-    function test_Threat04_Draw_WithTooLittleGas_BuysNoNewSeed() external {
+    /// Had any failure of the vault the same effect, whoever dislikes a seed would call with so little gas that the draw
+    /// of a large committee fails, but the arming of another seed does not.
+    function test_Threat04_Draw_FailingForAnotherReason_BuysNoNewSeed() external {
         (IAuditCourt.Batch memory batch, bytes32 batchId) = recordNext();
         uint256 seedBlock = court.auditOf(batchId).seedBlock;
         vm.roll(seedBlock + 1);
-        for (uint256 gasGiven = 60_000; gasGiven < 400_000; gasGiven += 10_000) {
-            uint256 state = vm.snapshotState();
-            (bool drawn,) = address(court).call{gas: gasGiven}(abi.encodeCall(IAuditCourt.draw, (batch)));
+        bytes[2] memory reasons =
+            [bytes(""), abi.encodeWithSelector(IAuditCourt.AuditCourtEmptyBatch.selector)];
+        for (uint256 i = 0; i < reasons.length; ++i) {
+            VmRevert(address(vm)).mockCallRevert(
+                address(vault), abi.encodePacked(IStakeVault.drawCommittee.selector), reasons[i]
+            );
+            (bool success, bytes memory reason) = address(court).call(abi.encodeCall(IAuditCourt.draw, (batch)));
+            vm.assertTrue(!success, "refused");
+            vm.assertEq(reason, reasons[i], "reason");
             vm.assertEq(court.auditOf(batchId).seedBlock, seedBlock, "same seed");
-            vm.assertEq(drawn, court.auditOf(batchId).phase == IAuditCourt.Phase.COMMIT, "all or nothing");
-            vm.revertToState(state);
         }
     }
 

@@ -39,5 +39,9 @@ class Capacity:
             self._average += (interval - self._average) * (_NEWEST if self._average else 1.0)
 
     def admits(self, waiting: int, seconds_left: float) -> bool:
-        """Whether an examination behind `waiting` others can be expected to end in time."""
-        return self.average * (waiting + 1) <= seconds_left
+        """Whether an examination behind `waiting` others can be expected to end in time.
+
+        An idle node always tries: an audit that it declines costs it the same as one that it misses, and without trying
+        it would never learn that it has become faster.
+        """
+        return waiting == 0 or self.average * (waiting + 1) <= seconds_left

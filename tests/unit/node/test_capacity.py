@@ -49,3 +49,13 @@ def test_average__nothing_to_do_for_an_hour__not_counted() -> None:
         capacity.ended()
         clock.time += 3_600
     assert capacity.average == 5
+
+
+def test_admits__idle_after_one_slow_examination__tries_again() -> None:
+    clock = Clock()
+    capacity = Capacity(clock)
+    capacity.began()
+    clock.now += 66
+    capacity.ended()
+    assert capacity.admits(waiting=0, seconds_left=30)
+    assert not capacity.admits(waiting=1, seconds_left=30)

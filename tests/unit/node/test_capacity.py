@@ -55,7 +55,7 @@ def test_admits__idle_after_one_slow_examination__tries_again() -> None:
     clock = Clock()
     capacity = Capacity(clock)
     capacity.began()
-    clock.now += 66
+    clock.time += 66
     capacity.ended()
     assert capacity.admits(waiting=0, seconds_left=30)
     assert not capacity.admits(waiting=1, seconds_left=30)

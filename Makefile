@@ -26,8 +26,7 @@ node_modules/.installed: $(VENV)/.installed package-lock.json
 demo: node_modules/.installed ## Run the whole life cycle on a local chain.
 	$(BIN)/merit demo
 
-test: lint ## What CI runs: lint, then contracts and Python side by side.
-	@$(MAKE) --no-print-directory -j2 test-contracts test-python
+test: lint test-contracts test-python ## What CI runs: lint, contracts, Python.
 
 test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
 	$(BIN)/pytest tests/unit -q -m "not long and not chain"

@@ -97,7 +97,7 @@ def _deploy(rpc_url: str, cast: Cast) -> Network:
         LOCAL,
         vault=replace(LOCAL.vault, unbonding_delay=3_600),
         # Long enough for a busy laptop: these end early. The verifier that withholds makes everyone wait for the last.
-        windows=replace(LOCAL.windows, commit=120, disclose=60, reveal=15),
+        windows=replace(LOCAL.windows, commit=120, disclose=60, reveal=20),
         reputation=replace(LOCAL.reputation, seeds={cast.requester.address: 1.0}, epoch_length=6, challenge_window=3),
     )
     return Network(web3, deploy(web3, cast.operator, parameters))

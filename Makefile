@@ -26,7 +26,8 @@ node_modules/.installed: $(VENV)/.installed package-lock.json
 demo: node_modules/.installed ## Run the whole life cycle on a local chain.
 	$(BIN)/merit demo
 
-test: lint test-contracts test-python ## What CI runs: lint, contracts, Python.
+test: lint ## What CI runs: lint, then contracts and Python side by side.
+	@$(MAKE) --no-print-directory -j2 test-contracts test-python
 
 test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
 	$(BIN)/pytest tests/unit -q -m "not long and not chain"
@@ -34,7 +35,6 @@ test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
 test-contracts: node_modules/.installed ## Solidity tests, and the shipped ABIs against a rebuild.
 	$(BIN)/npx hardhat test solidity
 	$(BIN)/python -m scripts.contracts check
-	$(BIN)/python -m scripts.gas --check
 
 test-python: node_modules/.installed ## All Python tests but the long ones.
 	$(BIN)/pytest -q -m "not long"

@@ -49,7 +49,8 @@ def open_stage(seed: int, models: Path, directory: Path) -> Iterator[Stage]:
 
         port = free_port()
         api_url = f"http://127.0.0.1:{port}"
-        common = {"MERIT_RPC_URL": rpc_url, "MERIT_DEPLOYMENT": str(deployment)}
+        # One thread each: ten programs share the machine.
+        common = {"MERIT_RPC_URL": rpc_url, "MERIT_DEPLOYMENT": str(deployment), "OMP_NUM_THREADS": "1"}
         backend = common | {
             "MERIT_PORT": str(port),
             "MERIT_PRIVATE_KEY": "0x" + operator.key.hex(),

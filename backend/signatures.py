@@ -2,12 +2,11 @@
 
 from eth_account.messages import SignableMessage
 from eth_typing import ChecksumAddress
-from eth_utils.crypto import keccak
 from web3 import Web3
 
 from backend.chain_calls import read
 from chain.errors import TransactionRevertedError
-from chain.typed_data import signer_of
+from chain.typed_data import message_digest, signer_of
 
 _VALID = bytes.fromhex("1626ba7e")
 _LONGEST = 4096
@@ -44,7 +43,7 @@ class SignatureChecker:
     def _contract_accepts(self, account: ChecksumAddress, message: SignableMessage, signature: bytes) -> bool:
         if self._web3 is None or len(signature) > _LONGEST or not self._web3.eth.get_code(account):
             return False
-        digest = keccak(b"\x19" + message.version + message.header + message.body)
+        digest = message_digest(message)
         contract = self._web3.eth.contract(address=account, abi=_ERC1271)
         try:
             return bytes(read(contract.functions.isValidSignature(digest, signature))) == _VALID

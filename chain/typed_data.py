@@ -7,6 +7,7 @@ from eth_account import Account
 from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
+from eth_utils.crypto import keccak
 
 from chain.contribution import Batch, Leaf
 
@@ -87,6 +88,11 @@ class Domain:
     def _encode(self, types: dict[str, Any], message: dict[str, Any]) -> SignableMessage:
         domain = {"name": "Merit", "version": "1", "chainId": self.chain_id, "verifyingContract": self.court}
         return encode_typed_data(domain, types, message)
+
+
+def message_digest(message: SignableMessage) -> bytes:
+    """The 32 bytes that are signed; of a batch, its id on the chain."""
+    return keccak(b"\x19" + message.version + message.header + message.body)
 
 
 def sign(account: BaseAccount, message: SignableMessage) -> bytes:

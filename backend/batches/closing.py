@@ -1,6 +1,5 @@
 """Closing a contributor's open batch: from now on its leaves can only reach the chain in it."""
 
-from eth_utils.crypto import keccak
 from sqlmodel import Session
 
 from backend.batches.models import OutgoingBatch
@@ -8,13 +7,12 @@ from backend.contributions import repository
 from backend.contributions.models import OpenBatch
 from backend.evidence.store import EvidenceStore
 from chain.contribution import Batch, build_batch
-from chain.typed_data import Domain
+from chain.typed_data import Domain, message_digest
 
 
 def batch_id(domain: Domain, batch: Batch) -> bytes:
     """The batch's EIP-712 digest, which is its id on the chain."""
-    message = domain.batch(batch)
-    return keccak(b"\x19" + message.version + message.header + message.body)
+    return message_digest(domain.batch(batch))
 
 
 class BatchCloser:

@@ -1,11 +1,14 @@
 """The event log of all Merit contracts, decoded and in chain order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
+from eth_abi.abi import decode
 from eth_typing import ChecksumAddress
-from eth_utils.abi import event_abi_to_log_topic
+from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic
+from eth_utils.address import to_checksum_address
 from web3.types import FilterParams, LogReceipt
 
 from chain.artifacts import load_artifact
@@ -32,15 +35,14 @@ class EventLog:
 
     def __init__(self, network: Network) -> None:
         self._web3 = network.web3
-        self._contracts: dict[ChecksumAddress, tuple[str, dict[bytes, Any]]] = {}
+        self._contracts: dict[ChecksumAddress, tuple[str, dict[bytes, _Decoder]]] = {}
         for name in RECORDED_CONTRACTS:
-            contract = network.contract(name)
             decoders = {
-                event_abi_to_log_topic(entry): contract.events[entry["name"]]()
+                event_abi_to_log_topic(entry): _Decoder(entry)
                 for entry in load_artifact(name).abi
                 if entry["type"] == "event"
             }
-            self._contracts[contract.address] = (name, decoders)
+            self._contracts[network.contract(name).address] = (name, decoders)
 
     def fetch(self, from_block: int, to_block: int) -> list[Event]:
         """All events of blocks `from_block` to `to_block`, both included."""
@@ -53,11 +55,10 @@ class EventLog:
             decoder = decoders.get(bytes(log["topics"][0]))
             if decoder is None:  # an event of a newer version of the contracts
                 continue
-            decoded = decoder.process_log(log)
             yield Event(
                 contract=contract,
-                name=decoded["event"],
-                args=_plain(decoded["args"]),
+                name=decoder.name,
+                args=decoder.arguments(log),
                 block_number=log["blockNumber"],
                 block_hash=bytes(log["blockHash"]),
                 transaction_hash=bytes(log["transactionHash"]),
@@ -65,11 +66,33 @@ class EventLog:
             )
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict) or hasattr(value, "items"):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (bytes, bytearray)):
-        return bytes(value)
-    return value
+class _Decoder:
+    """Reads the logs of one event. Every program reads every log, and web3's `process_log` takes a millisecond each."""
+
+    def __init__(self, entry: Mapping[str, Any]) -> None:
+        self.name: str = entry["name"]
+        self._inputs: Sequence[Mapping[str, Any]] = entry["inputs"]
+        self._topics = [collapse_if_tuple(dict(part)) for part in self._inputs if part["indexed"]]
+        self._data = [collapse_if_tuple(dict(part)) for part in self._inputs if not part["indexed"]]
+
+    def arguments(self, log: LogReceipt) -> dict[str, Any]:
+        """The arguments by name, in the order of the ABI."""
+        topics = zip(self._topics, log["topics"][1:], strict=True)
+        indexed = iter([decode([kind], bytes(topic))[0] for kind, topic in topics])
+        data = iter(decode(self._data, bytes(log["data"])))
+        return {part["name"]: _named(part, next(indexed if part["indexed"] else data)) for part in self._inputs}
+
+
+def _named(part: Mapping[str, Any], value: Any) -> Any:
+    """`value` with structs as dicts and addresses with their checksum. part: its entry in the ABI."""
+    kind: str = part["type"]
+    if kind.endswith("]"):
+        element = {**part, "type": kind[: kind.rindex("[")]}
+        return [_named(element, item) for item in value]
+    if kind == "tuple":
+        return {inner["name"]: _named(inner, item) for inner, item in zip(part["components"], value, strict=True)}
+    return _checksummed(value) if kind == "address" else value
+
+
+# An address's checksum is a hash, and the same few addresses come again and again.
+_checksummed = lru_cache(maxsize=65_536)(to_checksum_address)

@@ -1,5 +1,6 @@
 """Sending transactions for one key: checked before they are sent, in nonce order, awaited, refusals explained."""
 
+from collections.abc import Sequence
 from threading import Lock
 from typing import Any
 
@@ -36,12 +37,22 @@ class TransactionSender:
         Raises `TransactionRevertedError` where the contracts refuse it (nothing is sent then, or it lost a race),
         `TransactionFailedError` where it cannot be sent or is not mined in time, `ChainUnavailableError`.
         """
+        return self.send_all([call])[0]
+
+    def send_all(self, calls: Sequence[ContractFunction | ContractConstructor]) -> list[TxReceipt]:
+        """Send calls that do not depend on each other and wait for all: they can share a block.
+
+        Raises what `send` does for the first that fails; those before it are sent, and mined or not.
+        """
         try:
             with self._lock:
-                transaction_hash = self._broadcast(call)
-            receipt = self._web3.eth.wait_for_transaction_receipt(
-                transaction_hash, timeout=self._receipt_timeout, poll_latency=0.05
-            )
+                sent = [self._broadcast(call) for call in calls]
+            receipts = [
+                self._web3.eth.wait_for_transaction_receipt(
+                    transaction_hash, timeout=self._receipt_timeout, poll_latency=0.05
+                )
+                for transaction_hash in sent
+            ]
         except ContractLogicError as error:
             raise explain_revert(error) from error
         except TimeExhausted as error:
@@ -52,9 +63,10 @@ class TransactionSender:
             raise ChainUnavailableError("The chain stopped answering; check the RPC endpoint.") from error
         except (Web3Exception, ValueError) as error:
             raise TransactionFailedError(_refusal(error)) from error
-        if receipt["status"] != 1:
-            self._raise_reason(call, receipt)
-        return receipt
+        for call, receipt in zip(calls, receipts, strict=True):
+            if receipt["status"] != 1:
+                self._raise_reason(call, receipt)
+        return receipts
 
     def _broadcast(self, call: ContractFunction | ContractConstructor) -> HexBytes:
         gas = call.estimate_gas(

@@ -86,11 +86,10 @@ class EpochProposer:
         scores = self._epochs.scores(epoch)
         if scores.root != bytes(read(self._network.oracle.functions.proposalOf(epoch))[0]):
             return  # somebody else's rows became final; their proofs are in the evidence that their proposal names
-        for account in self._stale(scores)[:_CHECK_INS_PER_STEP]:
-            found = scores.row_of(account)
-            if found is not None:
-                row, proof = found
-                self._sender.send(self._network.oracle.functions.checkIn(epoch, astuple(row), proof))
+        stale = self._stale(scores)[:_CHECK_INS_PER_STEP]
+        found = [row for row in map(scores.row_of, stale) if row is not None]
+        check_in = self._network.oracle.functions.checkIn
+        self._sender.send_all([check_in(epoch, astuple(row), proof) for row, proof in found])
 
     def _stale(self, scores: EpochScores) -> list[str]:
         seen = self._epochs.checked_in()

@@ -12,7 +12,7 @@ from chain.parameters import TOKEN
 from chain.sender import TransactionSender
 
 SYBILS = 5
-HONEST_VERIFIERS = 4
+HONEST_VERIFIERS = 5
 STAKE = 1_000 * TOKEN
 
 
@@ -86,14 +86,13 @@ def fund(network: Network, cast: Cast) -> None:
     Needs a development chain: balances of the chain's own currency are set, not earned.
     """
     operator = TransactionSender(network.web3, cast.operator)
-    for account in (cast.requester, *cast.providers, *cast.committee):
-        network.web3.provider.make_request("hardhat_setBalance", [account.address, hex(10**21)])  # type: ignore[arg-type]
-        operator.send(network.token.functions.transfer(account.address, 10 * STAKE))
+    accounts = [account.address for account in (cast.requester, *cast.providers, *cast.committee)]
+    for address in accounts:
+        network.web3.provider.make_request("hardhat_setBalance", [address, hex(10**21)])  # type: ignore[arg-type]
+    operator.send_all([network.token.functions.transfer(address, 10 * STAKE) for address in accounts])
     for account in (*cast.providers, *cast.committee):
-        # Half the stake, half the draws: two dishonest verifiers on one committee of three cost everyone a redraw.
-        stake = STAKE // 2 if account in (cast.copier, cast.guesser) else STAKE
         sender = TransactionSender(network.web3, account)
-        sender.send(network.token.functions.approve(network.vault.address, stake))
-        sender.send(network.vault.functions.deposit(stake))
+        sender.send(network.token.functions.approve(network.vault.address, STAKE))
+        sender.send(network.vault.functions.deposit(STAKE))
         if account in cast.committee:
             sender.send(network.vault.functions.joinCommittee())

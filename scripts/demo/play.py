@@ -1,7 +1,7 @@
 """What happens on the stage: jobs are opened, work is sent, audits run, an epoch ends."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from eth_account.signers.local import LocalAccount
@@ -14,7 +14,7 @@ from chain.job_terms import Kind, Terms
 from chain.parameters import TOKEN
 from chain.sender import TransactionSender
 from scripts.demo.narrator import Narrator
-from scripts.demo.providers import Provider
+from scripts.demo.providers import Provider, leave
 from scripts.demo.stage import DemonstrationError, Stage
 from verifier.models.demonstration import DemonstrationModels, sample_requests
 from verifier.models.training import standard_library_corpus
@@ -22,7 +22,9 @@ from verifier.node.specification import Specification
 from verifier.workloads.providers import CheapTokensProvider, HonestProvider, SubstituteProvider, TextProvider
 from verifier.workloads.text_generation import TextGeneration
 
-LEAVES = 6
+LEAVES = 4
+# Of seven verifiers: both dishonest ones are drawn soon, and four honest ones are a quorum of two thirds without them.
+COMMITTEE = 6
 # Batches that the honest provider sends, at most, until each dishonest verifier has sat on a committee.
 MOST_HONEST_BATCHES = 12
 PATIENCE_SECONDS = 240
@@ -52,8 +54,13 @@ class Play:
             client = stack.enter_context(MeritClient(self._stage.api_url, self._stage.network.domain))
             client.put_evidence(self._specification.to_block())
             providers = {account.address: self._enter(account, stack) for account in self._cast.providers}
+            stack.callback(leave, providers.values())
+            # The ring's members open jobs for each other: paid work, as far as the chain can see.
+            self._job = self._open_job(self._cast.requester, 500 * TOKEN, _ALWAYS_AUDITED)
+            ring_jobs = [self._open_job(payer, 50 * TOKEN, _SELDOM_AUDITED) for payer in self._cast.sybils]
+            self._stage.start_clock()
             self._work_for_the_requester(providers)
-            self._pay_the_ring(providers)
+            self._pay_the_ring(providers, ring_jobs)
             self._await("every batch to be settled", self._all_settled)
             self._seat_the_dishonest(providers[self._cast.honest.address])
             self._await("the scores to become final", lambda: self._scores_are_final(client))
@@ -72,17 +79,15 @@ class Play:
         return provider
 
     def _work_for_the_requester(self, providers: dict[ChecksumAddress, Provider]) -> None:
-        """An open job; everyone who works for it is audited. The first Sybil does honest work here."""
-        self._job = self._open_job(self._cast.requester, 500 * TOKEN, _ALWAYS_AUDITED)
+        """Everyone who works for the requester is audited. The first Sybil does honest work here."""
         cast = self._cast
         for account in (cast.honest, cast.int8, cast.small, cast.cheap_tokens, cast.sybils[0]):
             self._order(providers[account.address], cast.requester, self._job, LEAVES)
 
-    def _pay_the_ring(self, providers: dict[ChecksumAddress, Provider]) -> None:
-        """Each Sybil opens a job of its own, which the next one answers: paid work, as far as the chain can see."""
+    def _pay_the_ring(self, providers: dict[ChecksumAddress, Provider], jobs: Sequence[int]) -> None:
+        """The next one of the ring answers each Sybil's job."""
         ring = self._cast.sybils
-        for payer, payee in zip(ring, (*ring[1:], ring[0]), strict=True):
-            job = self._open_job(payer, 50 * TOKEN, _SELDOM_AUDITED)
+        for payer, payee, job in zip(ring, (*ring[1:], ring[0]), jobs, strict=True):
             self._order(providers[payee.address], payer, job, 1)
 
     def _seat_the_dishonest(self, honest: Provider) -> None:
@@ -106,8 +111,8 @@ class Play:
             slash_per_unit=TOKEN // 10,
             audit_rate_floor=_SELDOM_AUDITED,
             audit_rate_ceiling=ceiling,
-            committee_size=3,
-            samples=4,
+            committee_size=COMMITTEE,
+            samples=3,
             words=profile.lattice.words,
             tau=profile.bands.tau,
             soft=profile.bands.soft,

@@ -1,6 +1,6 @@
 """The people who send work: each is a thread with a provider's agent, honest or not."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
@@ -21,9 +21,6 @@ from verifier.provider.recorder import ApiRecorder
 from verifier.provider.requester import Order, place_order
 from verifier.workloads.providers import TextProvider
 from verifier.workloads.text_generation import TextGeneration
-
-# Credit is left in the escrow, so that the report finds it there.
-_NEVER = 2**96
 
 
 @dataclass
@@ -62,6 +59,10 @@ class Provider:
         ]
         self._orders.put((job_id, orders))
 
+    def leave(self) -> None:
+        """Let the thread end when it is ready."""
+        self._stop.set()
+
     def stop(self) -> None:
         """End the thread; raises what the agent failed with, if it did."""
         self._stop.set()
@@ -90,7 +91,7 @@ class Provider:
             recorder=ApiRecorder(client, self.account.address),
             server=self.server,
             workload=self.workload,
-            least_withdrawal=_NEVER,
+            least_withdrawal=None,  # credit is left in the escrow, so that the report finds it there
         )
 
     def _attend(self, agent: ProviderAgent) -> None:
@@ -102,3 +103,9 @@ class Provider:
             except Empty:
                 pass
             agent.look()
+
+
+def leave(providers: Iterable[Provider]) -> None:
+    """Let all threads end at the same time."""
+    for provider in providers:
+        provider.leave()

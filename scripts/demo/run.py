@@ -42,7 +42,7 @@ def run_demonstration(seed: int, tell: Callable[[str], None], keep: bool = False
     """Prepare the models, perform, and read the report. `keep`: leave logs and data behind even on success."""
     torch.set_num_threads(1)  # two threads on two busy cores wait for each other
     models_directory = STATE / "models"
-    models = demonstration_models(models_directory, progress=lambda line: tell(f"Models: {line} ..."))
+    models = demonstration_models(models_directory, progress=lambda line: tell(f"Models: {line}"))
     directory = (STATE / "demo" / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")).absolute()
     tell("Starting the chain, the contracts, the API and the verifier nodes ...")
     with (

@@ -34,6 +34,11 @@ class Stage:
     api_url: str
     directory: Path
 
+    def start_clock(self) -> None:
+        """Mine a block a second from here on, as a real network does, and no longer one for each transaction."""
+        _rpc(self.network, "evm_setAutomine", [False])
+        _rpc(self.network, "evm_setIntervalMining", [1])
+
 
 @contextmanager
 def open_stage(seed: int, models: Path, directory: Path) -> Iterator[Stage]:
@@ -60,7 +65,13 @@ def open_stage(seed: int, models: Path, directory: Path) -> Iterator[Stage]:
             "MERIT_POLL_INTERVAL": "0.5",
             "MERIT_PROPOSE_EPOCHS": "true",
         }
-        programs = {"api": (["scripts.cli", "serve"], backend)}
+        logs = directory / "logs"
+        logs.mkdir()
+        # The nodes are needed last: until the API is ready, they would only take the processor from it.
+        stack.enter_context(_running({"api": (["scripts.cli", "serve"], backend)}, logs))
+        fund(network, cast)
+        _await_ready(api_url, logs / "api.log")
+        nodes: dict[str, tuple[Sequence[str], dict[str, str]]] = {}
         for account in cast.committee:
             name = cast.names[account.address].replace(" ", "-")
             module = ["scripts.cli", "verifier", "run"]
@@ -77,17 +88,10 @@ def open_stage(seed: int, models: Path, directory: Path) -> Iterator[Stage]:
                 "MERIT_PATIENCE_SECONDS": "3",
                 "MERIT_STATUS_PORT": "0",
             }
-            programs[name] = (module, node)
-        (directory / "logs").mkdir()
-        for name, (module, environment) in programs.items():
-            stack.enter_context(_program(module, environment, directory / "logs" / f"{name}.log"))
-        fund(network, cast)
-        _await_ready(api_url, directory / "logs" / "api.log")
+            nodes[name] = (module, node)
+        stack.enter_context(_running(nodes, logs))
         # The members that were just seated are drawn from the next period on.
         _rpc(network, "hardhat_mine", [hex(LOCAL.vault.period_blocks)])
-        # From here on time passes by itself, a block a second, as it does on a real network.
-        _rpc(network, "evm_setAutomine", [False])
-        _rpc(network, "evm_setIntervalMining", [1])
         yield Stage(network, cast, api_url, directory)
 
 
@@ -98,29 +102,38 @@ def _deploy(rpc_url: str, cast: Cast) -> Network:
         LOCAL,
         vault=replace(LOCAL.vault, unbonding_delay=3_600),
         # Long enough for a busy laptop: these end early. The verifier that withholds makes everyone wait for the last.
-        windows=replace(LOCAL.windows, commit=120, disclose=60, reveal=20),
-        reputation=replace(LOCAL.reputation, seeds={cast.requester.address: 1.0}, epoch_length=6, challenge_window=3),
+        windows=replace(LOCAL.windows, commit=120, disclose=60, reveal=12, appeal=4),
+        reputation=replace(LOCAL.reputation, seeds={cast.requester.address: 1.0}, epoch_length=4, challenge_window=2),
     )
     return Network(web3, deploy(web3, cast.operator, parameters))
 
 
 @contextmanager
-def _program(module: Sequence[str], environment: dict[str, str], log: Path) -> Iterator[None]:
-    """Run a Python module as a process of its own while the block runs."""
-    command = [sys.executable, "-m", *module]
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
+def _running(programs: dict[str, tuple[Sequence[str], dict[str, str]]], logs: Path) -> Iterator[None]:
+    """Run Python modules as processes of their own while the block runs. programs: module and environment by name."""
+    processes: list[subprocess.Popen[bytes]] = []
     try:
+        for name, (module, environment) in programs.items():
+            with (logs / f"{name}.log").open("wb") as output:
+                processes.append(
+                    subprocess.Popen(
+                        [sys.executable, "-m", *module],
+                        env={**os.environ, **environment},
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=output,
+                    )
+                )
         yield
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _await_ready(api_url: str, log: Path) -> None:

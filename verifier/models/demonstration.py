@@ -58,10 +58,10 @@ def demonstration_models(
     tell = progress or (lambda line: None)
     corpus = standard_library_corpus()
     store = ModelStore(directory)
-    tell("training the model")
-    weights = trained_weights(sizes.recipe, corpus, directory)
-    tell("training the smaller model")
-    small_weights = trained_weights(sizes.small_recipe, corpus, directory)
+    weights = trained_weights(sizes.recipe, corpus, directory, _steps(tell, "the model", sizes.recipe))
+    small_weights = trained_weights(
+        sizes.small_recipe, corpus, directory, _steps(tell, "the smaller model", sizes.small_recipe)
+    )
     small = load_gpt(sizes.small_recipe.architecture, small_weights, NUMERIC_CLASS)
     decisive = [_CALIBRATION_VERSION, asdict(sizes), str(NUMERIC_CLASS), TEMPERATURE, torch.__version__]
     told = json.dumps(decisive, sort_keys=True).encode()
@@ -89,6 +89,16 @@ def demonstration_models(
     calibrated = store.add_profile(manifest, profile)
     pointer.write_text(calibrated.identity.hex())
     return DemonstrationModels(RegisteredModel(calibrated, model), int8, small)
+
+
+def _steps(tell: Callable[[str], None], name: str, recipe: Recipe) -> Callable[[int, float], None]:
+    """Tells of every hundredth step of a training."""
+
+    def progress(step: int, loss: float) -> None:
+        if step % 100 == 0:
+            tell(f"training {name}, step {step} of {recipe.steps}, {loss:.2f} nats a byte")
+
+    return progress
 
 
 def sample_requests(corpus: bytes, count: int, context: int, seed: int) -> list[TextRequest]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
-from pathlib import Path
 from threading import Event as StopEvent
 
 import structlog
@@ -23,7 +22,7 @@ from verifier.node.node import Examiner, Executors, VerifierNode
 from verifier.node.server import serve
 from verifier.node.settings import NodeSettings
 from verifier.node.telemetry import Telemetry
-from verifier.node.workbench import LocalWorkbench
+from verifier.node.workbench import open_workbench
 from verifier.node.worker import WorkerWorkbench
 
 # Audits whose evidence is fetched, or whose transactions are awaited, at the same time.
@@ -60,7 +59,7 @@ def open_node(
     network = Network.connect(settings.rpc_url, Deployment.load(settings.deployment))
     owner = JournalOwner(network.deployment.chain_id, network.domain.court, account.address)
     limits = EvidenceLimits(settings.evidence_bytes, settings.evidence_seconds)
-    start = partial(_workbench, settings.models_directory)
+    start = partial(open_workbench, settings.models_directory)
     with (
         closing(Journal.open(settings.data_directory / "journal.sqlite", owner)) as journal,
         closing(History(settings.data_directory / "history.sqlite", network.deployment.block)) as history,
@@ -88,11 +87,3 @@ def open_node(
         finally:
             examinations.shutdown(wait=False, cancel_futures=True)
             workbench.close()
-
-
-def _workbench(models: Path) -> LocalWorkbench:
-    """Made in the worker: only there is the weight of the models' libraries carried."""
-    from verifier.models.store import ModelStore  # noqa: PLC0415
-    from verifier.node.workloads import load_workload  # noqa: PLC0415
-
-    return LocalWorkbench(partial(load_workload, ModelStore(models)))

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from chain.errors import MeritError
@@ -91,3 +93,11 @@ class LocalWorkbench:
         if workload is None:
             workload = self._loaded[specification] = self._load(specification)
         return workload
+
+
+def open_workbench(models: Path) -> LocalWorkbench:
+    """A workbench over a directory of models. Only whoever calls this carries the weight of the models' libraries."""
+    from verifier.models.store import ModelStore  # noqa: PLC0415
+    from verifier.node.workloads import load_workload  # noqa: PLC0415
+
+    return LocalWorkbench(partial(load_workload, ModelStore(models)))

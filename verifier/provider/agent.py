@@ -49,9 +49,9 @@ class ProviderAgent:
         server: Server,
         workload: Workload[Any, Any],
         confirmations: int = 0,
-        least_withdrawal: int = 1,
+        least_withdrawal: int | None = 1,
     ) -> None:
-        """least_withdrawal: credit, in the token's smallest unit, from which on it is worth a transaction."""
+        """least_withdrawal: credit, in the token's smallest unit, from which on it is withdrawn; None for never."""
         self._court = court
         self._domain = domain
         self._history = history
@@ -131,7 +131,7 @@ class ProviderAgent:
                 self._attempt("disclose", partial(self._disclose, audit))
             elif audit.settled_block is not None and now.block - audit.settled_block > REORGANISATION_DEPTH:
                 self._let_go(audit)
-        if self._court.credit() >= self._least_withdrawal:
+        if self._least_withdrawal is not None and self._court.credit() >= self._least_withdrawal:
             self._attempt("withdraw", self._court.withdraw)
 
     def _fold(self, batch_id: bytes) -> None:

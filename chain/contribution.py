@@ -9,6 +9,7 @@ numbers. Its *manifest* lists the leaves, is stored as one evidence block and is
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -42,7 +43,7 @@ class Leaf:
         if len(self.trace_root) != 32 or len(self.evidence) != 32:
             raise MalformedRecordError("A leaf's trace root and evidence digest are 32 bytes each.")
 
-    @property
+    @cached_property
     def hash(self) -> bytes:
         """Merkle leaf, `keccak256(bytes.concat(keccak256(abi.encode(...))))`; also the contribution's id."""
         return leaf_hash(

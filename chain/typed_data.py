@@ -1,45 +1,93 @@
 """EIP-712 messages: what each party signs, bound to one chain and one deployment."""
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import cached_property
 from typing import Any
 
+from eth_abi.abi import encode
 from eth_account import Account
-from eth_account.messages import SignableMessage, encode_typed_data
+from eth_account.messages import SignableMessage
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
 
 from chain.contribution import Batch, Leaf
 
-_BATCH = {
-    "Batch": [
-        {"name": "jobId", "type": "uint256"},
-        {"name": "contributor", "type": "address"},
-        {"name": "first", "type": "uint64"},
-        {"name": "count", "type": "uint32"},
-        {"name": "units", "type": "uint64"},
-        {"name": "leavesRoot", "type": "bytes32"},
-        {"name": "dataHash", "type": "bytes32"},
-        {"name": "deadline", "type": "uint48"},
-    ]
-}
-_REQUEST = {
-    "Request": [
-        {"name": "jobId", "type": "uint256"},
-        {"name": "contributor", "type": "address"},
-        {"name": "sequence", "type": "uint64"},
-        {"name": "input", "type": "bytes32"},
-    ]
-}
-_RECEIPT = {
-    "Receipt": [
-        {"name": "leaf", "type": "bytes32"},
-        {"name": "jobId", "type": "uint256"},
-        {"name": "contributor", "type": "address"},
-        {"name": "sequence", "type": "uint64"},
-        {"name": "receivedAt", "type": "uint64"},
-    ]
-}
+
+@dataclass(frozen=True)
+class _StructType:
+    """An EIP-712 struct of atomic members, each written `"type name"`."""
+
+    name: str
+    members: tuple[str, ...]
+
+    @cached_property
+    def hash(self) -> bytes:
+        """`hashStruct`'s constant part."""
+        return keccak(text=f"{self.name}({','.join(self.members)})")
+
+    @cached_property
+    def types(self) -> list[str]:
+        """What the hashed words are encoded as: of text, its hash."""
+        written = [member.split(" ")[0] for member in self.members]
+        return ["bytes32" if one == "string" else one for one in written]
+
+    def hash_of(self, *values: Any) -> bytes:
+        """EIP-712's `hashStruct`; values in the order of the members."""
+        words = [
+            keccak(text=value) if isinstance(value, str) and kind == "bytes32" else value
+            for kind, value in zip(self.types, values, strict=True)
+        ]
+        return keccak(self.hash + encode(self.types, words))
+
+
+_DOMAIN = _StructType("EIP712Domain", ("string name", "string version", "uint256 chainId", "address verifyingContract"))
+_BATCH = _StructType(
+    "Batch",
+    (
+        "uint256 jobId",
+        "address contributor",
+        "uint64 first",
+        "uint32 count",
+        "uint64 units",
+        "bytes32 leavesRoot",
+        "bytes32 dataHash",
+        "uint48 deadline",
+    ),
+)
+_REQUEST = _StructType("Request", ("uint256 jobId", "address contributor", "uint64 sequence", "bytes32 input"))
+_RECEIPT = _StructType(
+    "Receipt", ("bytes32 leaf", "uint256 jobId", "address contributor", "uint64 sequence", "uint64 receivedAt")
+)
+_CALL = _StructType(
+    "Call",
+    (
+        "string origin",
+        "string method",
+        "string path",
+        "string query",
+        "bytes32 body",
+        "bytes32 nonce",
+        "uint64 expiry",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """An HTTP request that its sender signs; `body` is the SHA-256 digest of its body, `expiry` in Unix seconds.
+
+    `origin` is the service's scheme, host and port, so that one service cannot use the request at another; `nonce`
+    is 32 random bytes, so that it is used once.
+    """
+
+    origin: str
+    method: str
+    path: str
+    query: str
+    body: bytes
+    nonce: bytes
+    expiry: int
 
 
 @dataclass(frozen=True)
@@ -51,43 +99,26 @@ class Domain:
 
     def batch(self, batch: Batch) -> SignableMessage:
         """A contributor's promise to stand behind every leaf of a batch; `AuditCourt.record` verifies it."""
-        return self._encode(
-            _BATCH,
-            {
-                "jobId": batch.job_id,
-                "contributor": batch.contributor,
-                "first": batch.first,
-                "count": batch.count,
-                "units": batch.units,
-                "leavesRoot": batch.leaves_root,
-                "dataHash": batch.data_hash,
-                "deadline": batch.deadline,
-            },
-        )
+        return self._message(_BATCH.hash_of(*batch.as_tuple()))
 
     def request(self, job_id: int, contributor: ChecksumAddress, sequence: int, input_digest: bytes) -> SignableMessage:
         """A requester's order for one piece of work; without it a contributor could be paid for inputs of its own."""
-        return self._encode(
-            _REQUEST,
-            {"jobId": job_id, "contributor": contributor, "sequence": sequence, "input": input_digest},
-        )
+        return self._message(_REQUEST.hash_of(job_id, contributor, sequence, input_digest))
 
     def receipt(self, leaf: Leaf, received_at: int) -> SignableMessage:
         """A recorder's promise to put a leaf on the chain; a dropped contribution can be proven by it."""
-        return self._encode(
-            _RECEIPT,
-            {
-                "leaf": leaf.hash,
-                "jobId": leaf.job_id,
-                "contributor": leaf.contributor,
-                "sequence": leaf.sequence,
-                "receivedAt": received_at,
-            },
-        )
+        return self._message(_RECEIPT.hash_of(leaf.hash, leaf.job_id, leaf.contributor, leaf.sequence, received_at))
 
-    def _encode(self, types: dict[str, Any], message: dict[str, Any]) -> SignableMessage:
-        domain = {"name": "Merit", "version": "1", "chainId": self.chain_id, "verifyingContract": self.court}
-        return encode_typed_data(domain, types, message)
+    def call(self, call: Call) -> SignableMessage:
+        """A program's proof of who sends a request to the HTTP API."""
+        return self._message(_CALL.hash_of(*astuple(call)))
+
+    @cached_property
+    def _separator(self) -> bytes:
+        return _DOMAIN.hash_of("Merit", "1", self.chain_id, self.court)
+
+    def _message(self, struct_hash: bytes) -> SignableMessage:
+        return SignableMessage(b"\x01", self._separator, struct_hash)
 
 
 def message_digest(message: SignableMessage) -> bytes:

@@ -1,0 +1,61 @@
+"""What is signed, against eth-account's own EIP-712 encoder."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from eth_account import Account
+from eth_account.messages import SignableMessage, encode_typed_data
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chain.contribution import Batch, Leaf
+from chain.typed_data import Call, Domain
+
+ADDRESS = Account.from_key(b"\x07" * 32).address
+TYPES = {
+    "Batch": "uint256 jobId,address contributor,uint64 first,uint32 count,uint64 units,"
+    "bytes32 leavesRoot,bytes32 dataHash,uint48 deadline",
+    "Request": "uint256 jobId,address contributor,uint64 sequence,bytes32 input",
+    "Receipt": "bytes32 leaf,uint256 jobId,address contributor,uint64 sequence,uint64 receivedAt",
+    "Call": "string origin,string method,string path,string query,bytes32 body,bytes32 nonce,uint64 expiry",
+}
+VALUES = {
+    "uint256": st.integers(0, 2**256 - 1),
+    "uint64": st.integers(0, 2**64 - 1),
+    "uint48": st.integers(0, 2**48 - 1),
+    "uint32": st.integers(0, 2**32 - 1),
+    "address": st.just(ADDRESS),
+    "bytes32": st.binary(min_size=32, max_size=32),
+    "string": st.text(),
+}
+SIGNED: dict[str, Callable[[Domain, list[Any]], SignableMessage]] = {
+    "Batch": lambda domain, values: domain.batch(Batch(*values)),
+    "Request": lambda domain, values: domain.request(*values),
+    "Call": lambda domain, values: domain.call(Call(*values)),
+}
+
+
+@pytest.mark.parametrize("name", SIGNED)
+@given(data=st.data(), chain_id=st.integers(1, 2**64))
+def test_message__of_any_values__is_what_the_standard_encoder_gives(
+    name: str, data: st.DataObject, chain_id: int
+) -> None:
+    members = [member.split(" ") for member in TYPES[name].split(",")]
+    values = [data.draw(VALUES[kind]) for kind, _ in members]
+    assert SIGNED[name](Domain(chain_id, ADDRESS), values) == standard(chain_id, name, values)
+
+
+def test_receipt__is_what_the_standard_encoder_gives() -> None:
+    leaf = Leaf(4, ADDRESS, 5, 6, b"t" * 32, b"e" * 32)
+    expected = standard(31337, "Receipt", [leaf.hash, 4, ADDRESS, 5, 7])
+    assert Domain(31337, ADDRESS).receipt(leaf, 7) == expected
+
+
+def standard(chain_id: int, name: str, values: list[Any]) -> SignableMessage:
+    members = [member.split(" ") for member in TYPES[name].split(",")]
+    return encode_typed_data(
+        {"name": "Merit", "version": "1", "chainId": chain_id, "verifyingContract": ADDRESS},
+        {name: [{"name": member, "type": kind} for kind, member in members]},
+        {member: value for (_, member), value in zip(members, values, strict=True)},
+    )

@@ -1,0 +1,120 @@
+"""Shapley values of a game: exact for few players, estimated with a standard error for many."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import comb, fsum
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from scoring.training.errors import TooFewPairsError, TooManyPlayersError
+from scoring.training.models import Floats, Model
+
+Coalitions: TypeAlias = NDArray[np.bool_]
+Values: TypeAlias = NDArray[np.float64]
+# What coalitions, shape (m, players), are worth, shape (m,).
+Game: TypeAlias = Callable[[Coalitions], NDArray[np.floating[Any]]]
+
+EXACT_PLAYERS = 14
+# Parts of the sample that are left out in turn to see how much the estimate varies.
+_PARTS = 10
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Values and how far off each is likely to be, shape (players,) each."""
+
+    values: Values
+    standard_errors: Values
+
+
+def exact_shapley(game: Game, players: int) -> Values:
+    """Shapley values, shape (players,), from one call with all `2**players` coalitions.
+
+    Shapley, "A Value for n-Person Games" (1953): the mean of what a player adds over all orders of arrival. The sums
+    are rounded once, so they do not depend on their order. Raises TooManyPlayersError above EXACT_PLAYERS.
+    """
+    if players > EXACT_PLAYERS:
+        raise TooManyPlayersError(players, EXACT_PLAYERS)
+    numbers = np.arange(2**players)
+    members = (numbers[:, None] >> np.arange(players)) & 1 == 1
+    worth = np.asarray(game(members), dtype=np.float64)
+    sizes = members.sum(axis=1)
+    share = np.array([1 / (players * comb(players - 1, size)) for size in range(players)])
+    return np.array(
+        [
+            fsum(
+                (share[sizes[~members[:, player]]] * (worth[members[:, player]] - worth[~members[:, player]])).tolist()
+            )
+            for player in range(players)
+        ]
+    )
+
+
+def kernel_shapley(game: Game, players: int, *, pairs: int, seed: int) -> Estimate:
+    """Shapley values from `2 * pairs + 2` coalitions, with the standard error of each.
+
+    Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions" (2017), theorem 2: the values are the
+    weighted least squares fit of an additive game, held to the worth of all players. Coalitions are drawn with their
+    complements (Covert and Lee, "Improving KernelSHAP", 2021); sizes are spread evenly over their weights, and each
+    size is filled by cutting up orders of the players, so that everyone is drawn equally often. The standard error is
+    that of a jackknife over tenths of the pairs.
+
+    seed: from 0 to 2**32 - 1. Raises TooFewPairsError where the fit could be undetermined.
+    """
+    if players == 1:
+        ends = np.asarray(game(np.array([[False], [True]])), dtype=np.float64)
+        return Estimate(ends[1:] - ends[:1], np.zeros(1))
+    if pairs < 2 * players:
+        raise TooFewPairsError(pairs, 2 * players)
+    half = _drawn(players, pairs, seed)
+    members = np.concatenate([half, ~half, np.zeros((1, players), np.bool_), np.ones((1, players), np.bool_)])
+    worth = np.asarray(game(members), dtype=np.float64)
+    nothing, total = worth[-2], worth[-1] - worth[-2]
+    design, gains = members[:-2].astype(np.float64), worth[:-2] - nothing
+    part = np.tile(np.arange(pairs) % _PARTS, 2)
+    without = np.array([_fit(design[part != k], gains[part != k], total) for k in range(_PARTS)])
+    spread = (_PARTS - 1) / _PARTS * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
+    return Estimate(_fit(design, gains, total), np.sqrt(spread))
+
+
+def reconstruction_game(model: Model, base: Floats, updates: Floats, weights: Floats) -> Game:
+    """The game in which a coalition is worth the mean loss that the weighted mean of its updates removes.
+
+    Song, Tong, Wei, "Profit Allocation for Federated Learning" (2019): the coalition's model is put together from the
+    updates of the round instead of trained again. weights: (n,), above zero. Nobody is worth nothing.
+    """
+
+    def worth(members: Coalitions) -> Floats:
+        mixtures = members * weights
+        mixtures /= np.maximum(mixtures.sum(axis=1, keepdims=True), np.finfo(mixtures.dtype).tiny)
+        losses = model.losses(base, updates, mixtures.astype(updates.dtype, copy=False))
+        before = model.losses(base, updates[:1], np.zeros((1, 1), updates.dtype))
+        return np.asarray(before.mean(dtype=np.float64) - losses.mean(axis=1, dtype=np.float64))
+
+    return worth
+
+
+def _drawn(players: int, pairs: int, seed: int) -> Coalitions:
+    """One coalition of each pair, at most half of the players each, shape (pairs, players)."""
+    random = np.random.RandomState(seed)  # the one generator of numpy whose stream is frozen
+    sizes = np.arange(1, players)
+    weight = 1 / (sizes * (players - sizes))
+    edges = np.cumsum(weight) / weight.sum()
+    chosen = sizes[np.searchsorted(edges, (np.arange(pairs) + random.uniform()) / pairs)]
+    chosen = np.minimum(chosen, players - chosen)
+    members = np.zeros((pairs, players), np.bool_)
+    for size in np.unique(chosen):
+        rows = np.flatnonzero(chosen == size)
+        each = players // size
+        orders = [random.permutation(players)[: each * size].reshape(each, size) for _ in range(-(-len(rows) // each))]
+        members[rows[:, None], np.concatenate(orders)[: len(rows)]] = True
+    return members
+
+
+def _fit(design: Values, gains: Values, total: np.float64) -> Values:
+    """Least squares for `design @ values = gains` with `values.sum() = total`: the last player takes the rest."""
+    reduced = design[:, :-1] - design[:, -1:]
+    values = np.linalg.lstsq(reduced, gains - design[:, -1] * total)[0]
+    return np.append(values, total - values.sum())

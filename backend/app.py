@@ -26,11 +26,14 @@ from backend.events import endpoints as events
 from backend.evidence import endpoints as evidence
 from backend.evidence.kubo import Kubo, KuboMirror
 from backend.evidence.store import EvidenceStore
+from backend.identity import endpoints as identity
+from backend.identity.service import Identity
 from backend.indexer.service import Indexer
 from backend.indexer.source import EventSource, NetworkSource
 from backend.jobs import endpoints as jobs
 from backend.jobs.service import JobBook, JobSource, NetworkJobs
 from backend.operation import endpoints as operation
+from backend.operation.limits import RateLimit
 from backend.operation.metrics import Metrics
 from backend.operation.middleware import RequestFrame
 from backend.problems import install_handlers, problems
@@ -51,6 +54,7 @@ _ROUTERS = (
     accounts.router,
     reputation.router,
     epochs.router,
+    identity.router,
     events.router,
     operation.router,
 )
@@ -112,10 +116,15 @@ def create_app(
         version="1",
         summary="Contributions to open AI networks: recorded, audited, paid, and turned into reputation.",
         lifespan=lifespan,
-        responses=problems(422),
+        responses=problems(422, 429),
     )
     app.state.services = services
-    app.add_middleware(RequestFrame, metrics=services.metrics, body_limit=settings.body_limit)
+    app.add_middleware(
+        RequestFrame,
+        metrics=services.metrics,
+        body_limit=settings.body_limit,
+        limit=RateLimit(settings.address_rate, clock),
+    )
     install_handlers(app)
     for router in _ROUTERS:
         app.include_router(router)
@@ -132,6 +141,7 @@ def _services(
     store = EvidenceStore(settings.evidence_directory, settings.evidence_limit, mirrored=kubo is not None)
     domain = Domain(chain.deployment.chain_id, chain.deployment.addresses["AuditCourt"])
     closer = BatchCloser(domain, store)
+    account_limit = RateLimit(settings.account_rate, clock)
     jobs_book = JobBook(chain.jobs, clock)
     epoch_reader = EpochReader(database)
     return Services(
@@ -153,6 +163,15 @@ def _services(
             recorder=recorder_account,
             batch_leaves=settings.batch_leaves,
             signature_margin=settings.signature_margin,
+            limit=account_limit,
+            clock=clock,
+        ),
+        identity=Identity(
+            database=database,
+            signatures=chain.signatures,
+            domain=domain,
+            origin=settings.origin,
+            limit=account_limit,
             clock=clock,
         ),
         epochs=epoch_reader,

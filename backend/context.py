@@ -13,6 +13,7 @@ from backend.database import Database, Leadership
 from backend.epochs.service import EpochReader
 from backend.evidence.kubo import Kubo
 from backend.evidence.store import EvidenceStore
+from backend.identity.service import Identity
 from backend.indexer.source import Head
 from backend.jobs.service import JobBook
 from backend.operation.metrics import Metrics
@@ -34,6 +35,7 @@ class Services:
     jobs: JobBook
     accounts: AccountReader
     contributions: ContributionService
+    identity: Identity
     epochs: EpochReader
     workers: Workers
     metrics: Metrics

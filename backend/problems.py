@@ -33,11 +33,20 @@ _SCHEMA = Problem.model_json_schema()
 class ProblemError(MeritError):
     """A refusal that the API answers with `status`; `kind` is stable for programs, extra members help them on."""
 
-    def __init__(self, status: int, kind: str, detail: str, **members: Any) -> None:
+    def __init__(
+        self, status: int, kind: str, detail: str, headers: dict[str, str] | None = None, **members: Any
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.kind = kind
+        self.headers = headers or {}
         self.members = members
+
+    def response(self) -> JSONResponse:
+        """The answer."""
+        response = problem_response(self.status, self.kind, str(self), **self.members)
+        response.headers.update(self.headers)
+        return response
 
 
 def not_found(what: str) -> ProblemError:
@@ -50,7 +59,7 @@ def install_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(ProblemError)
     def refused(_: Request, error: ProblemError) -> JSONResponse:
-        return problem_response(error.status, error.kind, str(error), **error.members)
+        return error.response()
 
     @app.exception_handler(ChainUnavailableError)
     def chain_down(_: Request, error: ChainUnavailableError) -> JSONResponse:

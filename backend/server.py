@@ -23,14 +23,15 @@ def serve(settings: Settings) -> None:
     configure_logs(settings.log_level)
     with closing(_bind(settings.host, settings.port)) as listener:
         app = create_app(settings)
-        _Server(configure(app), app.state.services.workers).run(sockets=[listener])
+        _Server(configure(app, settings.trusted_proxies), app.state.services.workers).run(sockets=[listener])
 
 
-def configure(app: FastAPI) -> uvicorn.Config:
+def configure(app: FastAPI, trusted_proxies: str) -> uvicorn.Config:
     """How the application is served: connections that send nothing, or too slowly, are closed."""
     return uvicorn.Config(
         app,
         http=PatientProtocol,
+        forwarded_allow_ips=trusted_proxies,
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=30,

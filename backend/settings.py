@@ -35,5 +35,19 @@ class Settings(MeritSettings):
     # --- the server
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535)
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#]+$",
+        description="scheme, host and port by which callers reach the service: what they sign names it",
+    )
+    trusted_proxies: str = Field("127.0.0.1", description="whose X-Forwarded-For is believed, separated by commas")
+    address_rate: float = Field(200.0, gt=0, description="requests a second that one network address may make")
+    account_rate: float = Field(50.0, gt=0, description="signed requests a second that one account may make")
     body_limit: int = Field(1 << 20, ge=1, description="largest request body other than evidence")
     log_level: str = "info"
+
+    @property
+    def origin(self) -> str:
+        """The service's scheme, host and port, as callers sign it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"

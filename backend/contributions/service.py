@@ -15,6 +15,7 @@ from backend.contributions.open_leaves import OpenLeaves
 from backend.contributions.schemas import Submission
 from backend.database import Database
 from backend.jobs.service import JobBook
+from backend.operation.limits import RateLimit
 from backend.problems import ProblemError
 from backend.signatures import SignatureChecker
 from chain.contribution import MAX_BATCH_LEAVES, Leaf
@@ -38,6 +39,7 @@ class ContributionService:
         recorder: BaseAccount,
         batch_leaves: int,
         signature_margin: float,
+        limit: RateLimit,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
@@ -48,6 +50,7 @@ class ContributionService:
         self._recorder = recorder
         self._batch_leaves = batch_leaves
         self._signature_margin = signature_margin
+        self._limit = limit
         self._clock = clock
         self._stripes = [Lock() for _ in range(_STRIPES)]
         self._cache: dict[tuple[int, str], OpenLeaves] = {}
@@ -149,6 +152,7 @@ class ContributionService:
                 first=batch.first,
                 count=batch.count,
             )
+        self._limit.admit(batch.contributor)  # only now: nobody can use up what is another's
 
     def _receive(self, leaf: Leaf, leaf_id: bytes, now: int) -> Contribution:
         return Contribution(

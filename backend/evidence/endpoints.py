@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse
 from backend.context import Context
 from backend.evidence.content_id import ContentId, InvalidContentIdError
 from backend.fields import Document, Hash
+from backend.identity.endpoints import StreamingCaller
 from backend.problems import not_found, problems
 
 router = APIRouter(prefix="/v1/evidence", tags=["evidence"])
@@ -27,10 +28,10 @@ class Evidence(Document):
     size: int
 
 
-@router.post("", status_code=201, responses=problems(413), openapi_extra={"requestBody": _BINARY})
-async def upload(request: Request, context: Context) -> Evidence:
+@router.post("", status_code=201, responses=problems(401, 413), openapi_extra={"requestBody": _BINARY})
+async def upload(request: Request, context: Context, caller: StreamingCaller) -> Evidence:
     """Store the body as it is. The same bytes again change nothing."""
-    stored = await context.evidence.put_stream(request.stream())
+    stored = await context.evidence.put_stream(request.stream(), caller.check_body)
     return Evidence(cid=str(stored.content_id), digest=stored.digest, size=stored.size)
 
 

@@ -5,7 +5,7 @@ A file appears whole or not at all, and its name is checked against its bytes be
 
 import os
 import tempfile
-from collections.abc import AsyncIterable, Iterator
+from collections.abc import AsyncIterable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,11 +42,15 @@ class EvidenceStore:
             incoming.write(data)
             return self._keep(incoming)
 
-    async def put_stream(self, pieces: AsyncIterable[bytes]) -> Stored:
-        """Store bytes as they arrive. Raises a 413 problem, and keeps nothing, once they exceed the limit."""
+    async def put_stream(self, pieces: AsyncIterable[bytes], check: Callable[[bytes], None]) -> Stored:
+        """Store bytes as they arrive. Keeps nothing where `check` raises for their SHA-256 digest.
+
+        Raises a 413 problem once they exceed the limit.
+        """
         with _Incoming(self._incoming, self._limit) as incoming:
             async for piece in pieces:
                 incoming.write(piece)
+            check(incoming.digest)
             return self._keep(incoming)
 
     def path(self, digest: bytes) -> Path | None:
@@ -116,6 +120,11 @@ class _Incoming:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self.path.unlink(missing_ok=True)
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of what was written."""
+        return self._builder.digest
 
     def write(self, piece: bytes) -> None:
         if self._builder.size + len(piece) > self._limit:

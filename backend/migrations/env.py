@@ -5,6 +5,8 @@ from sqlmodel import SQLModel
 
 from backend.batches import models as _batches  # noqa: F401  each import registers its tables
 from backend.contributions import models as _contributions  # noqa: F401
+from backend.evidence import models as _evidence  # noqa: F401
+from backend.identity import models as _identity  # noqa: F401
 from backend.indexer import models as _indexer  # noqa: F401
 
 context.configure(

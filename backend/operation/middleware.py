@@ -1,4 +1,4 @@
-"""What happens around every request: an id for the log, a limit on the body, a count and a time."""
+"""What happens around every request: an id for the log, limits on the body and on how often, a count and a time."""
 
 import asyncio
 import time
@@ -8,9 +8,11 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from backend.operation.limits import RateLimit, caller_at, too_many
 from backend.operation.metrics import Metrics
 
 _log = structlog.get_logger()
+_COUNTED = "/v1/"  # what is for operators is not counted
 _UNLIMITED = "/v1/evidence"  # which has a limit of its own, kept while it streams
 _BODY_GRACE = 15.0  # seconds that any body may take
 _SLOWEST = 16 * 1024  # bytes for each further second
@@ -19,8 +21,11 @@ _SLOWEST = 16 * 1024  # bytes for each further second
 class RequestFrame:
     """Outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, body_limit: int, body_grace: float = _BODY_GRACE) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, body_limit: int, limit: RateLimit, body_grace: float = _BODY_GRACE
+    ) -> None:
         self._app = app
+        self._limit = limit
         self._metrics = metrics
         self._body_limit = body_limit
         self._body_grace = body_grace
@@ -43,7 +48,9 @@ class RequestFrame:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, self._limited(scope, receive), send_framed)
+                wait = self._wait(scope)
+                app = too_many(wait).response() if wait > 0 else self._app
+                await app(scope, self._limited(scope, receive), send_framed)
             finally:
                 seconds = time.perf_counter() - started
                 route = getattr(scope.get("route"), "path", "unknown")
@@ -52,6 +59,12 @@ class RequestFrame:
                 _log.debug(
                     "request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 4)
                 )
+
+    def _wait(self, scope: Scope) -> float:
+        """Seconds until the caller's address may ask again; 0 where it may now."""
+        if not scope["path"].startswith(_COUNTED) or scope["client"] is None:
+            return 0.0
+        return self._limit.wait_of(caller_at(scope["client"][0]))
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
         """The body within its size, and not slower than anybody's line: a slow sender would hold a worker for ever."""

@@ -187,14 +187,15 @@ def settings_for(chain: Chain, folder: Path, **overrides: object) -> Settings:
 def running(settings: Settings, *, with_workers: bool = False) -> Iterator[Service]:
     """The service on a free port, without its threads unless they are asked for."""
     side = ChainSide.connect(settings, settings.account())
-    app = create_app(settings, side)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = configure(app)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        app = create_app(settings.model_copy(update={"public_url": url}), side)
+        config = configure(app, settings.trusted_proxies)
         config.lifespan = "on" if with_workers else "off"
         server = uvicorn.Server(config)
         thread = Thread(target=server.run, args=([listener],))
         thread.start()
-        service = Service(f"http://127.0.0.1:{listener.getsockname()[1]}", app.state.services)
+        service = Service(url, app.state.services)
         try:
             yield service
         finally:

@@ -1,5 +1,6 @@
 """The service over a model of the chain: no socket is opened in these tests."""
 
+import os
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -28,7 +29,8 @@ from chain.contribution import Batch, Leaf
 from chain.deployment import Deployment
 from chain.errors import TransactionRevertedError
 from chain.events import Event
-from chain.typed_data import Domain, signer_of
+from chain.signed_call import sign_call
+from chain.typed_data import Call, Domain, signer_of
 
 COURT = Account.from_key(b"\x07" * 32).address
 RECORDER: LocalAccount = Account.from_key(b"\x01" * 32)
@@ -36,6 +38,7 @@ OWNER: LocalAccount = Account.from_key(b"\x02" * 32)
 CONTRIBUTOR: LocalAccount = Account.from_key(b"\x03" * 32)
 OTHER: LocalAccount = Account.from_key(b"\x04" * 32)
 DOMAIN = Domain(31337, COURT)
+ORIGIN = "http://test"
 START = 1_800_000_000
 TERMS = {"price": 10, "auditFee": 100, "slashPerUnit": 1_000, "expiry": START * 2, "samples": 2, "kind": 0}
 
@@ -219,15 +222,39 @@ class Service:
             if not names or worker.name in names:
                 worker.step()
 
+    def signed(
+        self, method: str, path: str, content: bytes = b"", account: LocalAccount = CONTRIBUTOR, **headers: str
+    ) -> httpx.Response:
+        """The answer to a request that an account has signed."""
+        authorization = authorize(method, path, content, account, expiry=int(self.model.time) + 60)
+        return self.http.request(method, path, content=content, headers={"Authorization": authorization, **headers})
+
     def client(self, account: LocalAccount | None = CONTRIBUTOR) -> MeritClient:
         return MeritClient(
-            "http://test",
+            ORIGIN,
             DOMAIN,
             account,
             transport=AppTransport(self.app),
             sleep=self.pauses.append,
             clock=lambda: self.model.time,
         )
+
+
+def authorize(
+    method: str,
+    path: str,
+    content: bytes = b"",
+    account: LocalAccount = CONTRIBUTOR,
+    *,
+    expiry: int,
+    origin: str = ORIGIN,
+    nonce: bytes | None = None,
+    domain: Domain = DOMAIN,
+) -> str:
+    """The header of a signed request."""
+    target, _, query = path.partition("?")
+    body = sha256(content).digest()
+    return sign_call(account, domain, Call(origin, method, target, query, body, nonce or os.urandom(32), expiry))
 
 
 def settings_in(folder: Path, **overrides: Any) -> Settings:
@@ -239,6 +266,7 @@ def settings_in(folder: Path, **overrides: Any) -> Settings:
         "batch_age": 10.0,
         "evidence_limit": 1 << 20,
         "body_limit": 1 << 18,
+        "public_url": ORIGIN,
     }
     return Settings.load(**defaults | overrides)
 
@@ -253,7 +281,7 @@ def service_over(model: ModelChain, folder: Path, **overrides: Any) -> Service:
         signatures=SignatureChecker(None),
     )
     app = create_app(settings_in(folder, **overrides), side, clock=lambda: float(model.time))
-    return Service(app, model, httpx.Client(base_url="http://test", transport=AppTransport(app)))
+    return Service(app, model, httpx.Client(base_url=ORIGIN, transport=AppTransport(app)))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from .conftest import Service
 @pytest.mark.parametrize("size", [0, 1, CHUNK, CHUNK + 1, 3 * CHUNK])
 def test_upload__of_any_size__comes_back_by_cid_and_by_digest(service: Service, size: int) -> None:
     data = bytes(size - 1) + b"x" if size else b""
-    response = service.http.post("/v1/evidence", content=data)
+    response = service.signed("POST", "/v1/evidence", data)
     assert response.status_code == 201
     digest = sha256(data).hexdigest()
     assert response.json() == {"cid": str(content_id(data)), "digest": "0x" + digest, "size": size}
@@ -27,13 +27,13 @@ def test_upload__of_any_size__comes_back_by_cid_and_by_digest(service: Service, 
 
 
 def test_download__of_a_range__gives_that_part(service: Service) -> None:
-    cid = service.http.post("/v1/evidence", content=b"0123456789").json()["cid"]
+    cid = service.signed("POST", "/v1/evidence", b"0123456789").json()["cid"]
     found = service.http.get(f"/v1/evidence/{cid}", headers={"Range": "bytes=2-4"})
     assert (found.status_code, found.content) == (206, b"234")
 
 
 def test_upload__over_the_limit__is_refused_and_leaves_nothing(service: Service, tmp_path: Path) -> None:
-    response = service.http.post("/v1/evidence", content=bytes((1 << 20) + 1))
+    response = service.signed("POST", "/v1/evidence", bytes((1 << 20) + 1))
     assert response.status_code == 413
     assert response.json()["type"] == "urn:merit:problem:evidence-too-large"
     assert [path for path in (tmp_path / "evidence").rglob("*") if path.is_file()] == []
@@ -50,7 +50,7 @@ async def test_stream__over_the_limit__is_not_read_to_its_end(tmp_path: Path) ->
             yield b"1234"
 
     with pytest.raises(ProblemError, match="10 bytes at most"):
-        await store.put_stream(endless())
+        await store.put_stream(endless(), lambda _: None)
     assert pulled == 3
 
 
@@ -62,7 +62,7 @@ async def test_stream__that_breaks_off__leaves_nothing(tmp_path: Path) -> None:
         raise ConnectionError
 
     with pytest.raises(ConnectionError):
-        await store.put_stream(broken())
+        await store.put_stream(broken(), lambda _: None)
     assert list(store.digests()) == []
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from backend.operation.limits import RateLimit
 from backend.operation.middleware import RequestFrame
 from backend.workers import Workers
 from chain.errors import ChainUnavailableError
@@ -137,7 +138,9 @@ def test_worker__that_fails__is_tried_again_and_shows_why() -> None:
 
 
 async def test_body__that_comes_too_slowly__is_given_up(service: Service) -> None:
-    frame = RequestFrame(service.app, service.services.metrics, body_limit=1000, body_grace=0.05)
+    frame = RequestFrame(
+        service.app, service.services.metrics, body_limit=1000, limit=RateLimit(1, lambda: 0.0), body_grace=0.05
+    )
     sent: list[dict[str, Any]] = []
 
     async def receive() -> dict[str, Any]:
@@ -149,5 +152,6 @@ async def test_body__that_comes_too_slowly__is_given_up(service: Service) -> Non
 
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/v1/contributions", "query_string": b"", "headers": headers}
+    scope["client"] = None
     await frame(scope, receive, send)
     assert sent[0]["status"] == 408

@@ -132,7 +132,7 @@ def test_contributor__who_records_other_leaves_itself__supersedes_its_submission
     assert "it will never be paid" in client.why(receipts[0].id)["stages"][0]["sentence"]
     assert status(client, receipts[1].id) == "accepted"  # its number is still free; it waits for a new signature
     with pytest.raises(RequestRefusedError, match="begins at leaf 1"):
-        client._submit_next(1, client._open[1], [], START + 9_999)
+        client.run(client.operations._submit_next(1, client.operations._open[1], [], START + 9_999))
 
 
 def test_contributor__whose_own_record_is_not_indexed_yet__cannot_be_recorded_twice(service: Service) -> None:

@@ -9,14 +9,17 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 from chain.client import (
+    AsyncMeritClient,
     MeritClient,
     RequestRefusedError,
     ServiceUnavailableError,
     UntrustworthyServiceError,
     Work,
 )
+from chain.client.operations import Operations
 from chain.contribution import Leaf, build_batch, content_digest
 from chain.errors import MeritError
+from chain.signed_call import CallSignature, parse_call_signature
 from chain.typed_data import Domain, sign, signer_of
 
 ACCOUNT: LocalAccount = Account.from_key(b"\x03" * 32)
@@ -203,3 +206,72 @@ def test_batches__of_several_pages__come_one_after_the_other() -> None:
 
     assert [batch["id"] for batch in client_of(answer).batches(job_id=4)] == [1, 2, 3]
     assert seen == ["4", "4"]
+
+
+@pytest.mark.parametrize("status", [301, 307, 308])
+def test_redirect__is_never_followed(status: int) -> None:
+    """It could lead anywhere that this machine reaches, such as to an address of its private network."""
+    asked: list[str] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        return httpx.Response(status, headers={"Location": "http://169.254.169.254/latest/meta-data"})
+
+    with pytest.raises(ServiceUnavailableError, match=f"status {status}"):
+        client_of(handler).evidence(bytes(32))
+    assert asked == ["service"]
+
+
+def test_evidence__sent_again__is_signed_anew() -> None:
+    sent: list[CallSignature | None] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        sent.append(parse_call_signature(request.headers["Authorization"]))
+        answer = {"digest": "0x" + content_digest(request.content).hex()}
+        return httpx.Response(201, json=answer) if len(sent) == 2 else httpx.Response(503)
+
+    client_of(handler).put_evidence(b"evidence")
+    first, second = sent
+    assert first is not None
+    assert second is not None
+    assert first.nonce != second.nonce
+    assert first.body == second.body == content_digest(b"evidence")
+
+
+async def test_async_client__does_what_the_blocking_one_does() -> None:
+    service, pauses = Service(), list[float]()
+    failures = iter([True, False])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/v1/batches":
+            first = "cursor" not in request.url.params
+            return httpx.Response(200, json={"batches": [{"id": first}], "next": "5-1" if first else None})
+        if request.url.path == "/v1/contributions" and next(failures, False):
+            raise httpx.ReadTimeout("gone")
+        return service(request)
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    async with AsyncMeritClient(
+        "http://service",
+        DOMAIN,
+        ACCOUNT,
+        transport=httpx.MockTransport(handler),
+        sleep=sleep,
+        clock=lambda: NOW,
+    ) as client:
+        (receipt,) = await client.submit(1, WORK)
+        assert receipt.leaf == leaf(0)
+        assert receipt.is_signed(DOMAIN)
+        assert signed_leaves(service, 1)
+        assert pauses == [0.2]
+        assert [batch["id"] async for batch in client.batches(job_id=1)] == [True, False]
+
+
+def test_clients__have_the_same_operations() -> None:
+    def public(kind: type) -> set[str]:
+        return {name for name in vars(kind) if not name.startswith("_")}
+
+    assert public(MeritClient) == public(AsyncMeritClient)
+    assert public(Operations) - {"batch_page"} <= public(MeritClient)

@@ -4,23 +4,32 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import requests
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 from web3.contract import Contract
 from web3.exceptions import Web3Exception
 
 from chain.artifacts import load_artifact
 from chain.deployment import Deployment
+from chain.endpoints import Endpoints, open_provider, show_endpoints
 from chain.errors import ChainUnavailableError, WrongNetworkError
 from chain.typed_data import Domain
 
 
 def connect(rpc_url: str, timeout: float = 10.0) -> Web3:
-    """A client of the endpoint. Raises `ChainUnavailableError` unless it answers with a chain id."""
-    web3 = Web3(HTTPProvider(rpc_url, request_kwargs={"timeout": timeout}))
+    """A client of the endpoint, or of several separated by commas.
+
+    Raises `ChainUnavailableError` unless one answers with a chain id, `WrongNetworkError` where they differ in it.
+    """
+    provider = open_provider(rpc_url, timeout)
+    web3 = Web3(provider)
     try:
         _ = web3.eth.chain_id
     except (requests.RequestException, Web3Exception, ValueError, OSError) as error:
-        raise ChainUnavailableError(f"No chain answers at {rpc_url}; start one, or name another with --rpc.") from error
+        raise ChainUnavailableError(
+            f"No chain answers at {show_endpoints(rpc_url)}; start one, or name another with --rpc."
+        ) from error
+    if isinstance(provider, Endpoints):
+        provider.check_same_chain()
     return web3
 
 
@@ -37,8 +46,8 @@ class Network:
         web3 = connect(rpc_url)
         if web3.eth.chain_id != deployment.chain_id:
             raise WrongNetworkError(
-                f"{rpc_url} serves chain {web3.eth.chain_id}, but the deployment is on chain {deployment.chain_id}; "
-                "name the endpoint of that chain, or another deployment file."
+                f"{show_endpoints(rpc_url)} serves chain {web3.eth.chain_id}, but the deployment is on chain "
+                f"{deployment.chain_id}; name the endpoint of that chain, or another deployment file."
             )
         if not web3.eth.get_code(deployment.addresses["AuditCourt"]):
             raise WrongNetworkError(

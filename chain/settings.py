@@ -30,11 +30,14 @@ class MeritSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore", frozen=True)
 
-    rpc_url: str = "http://127.0.0.1:8545"
+    rpc_url: str = Field(
+        default="http://127.0.0.1:8545", description="RPC endpoint; several by commas, the others for when one fails"
+    )
     deployment: Path = Field(description="file with the contracts' addresses, as `merit deploy` writes it")
     keystore: Path | None = Field(default=None, description="keystore-v3 file of the program's key")
     password: SecretStr | None = Field(default=None, description="unlocks the keystore; better as MERIT_PASSWORD_FILE")
     private_key: SecretStr | None = Field(default=None, description="raw key; for test networks only")
+    max_fee_gwei: float | None = Field(default=None, gt=0, description="the most that is paid per gas; or no limit")
 
     @classmethod
     def settings_customise_sources(
@@ -60,6 +63,11 @@ class MeritSettings(BaseSettings):
             first = error.errors(include_input=False, include_url=False)[0]
             name = f"{_PREFIX}{str(first['loc'][0]).upper()}" if first["loc"] else "The settings"
             raise InvalidSettingError(f"{name} cannot be used ({first['msg']}); set another value.") from None
+
+    @property
+    def fee_limit(self) -> int | None:
+        """The most that is paid, in wei per gas."""
+        return None if self.max_fee_gwei is None else int(self.max_fee_gwei * 10**9)
 
     def account(self) -> LocalAccount:
         """The program's key. Raises `KeyFileError` unless exactly one source of it is given and opens."""

@@ -12,6 +12,7 @@ import structlog
 from chain.deployment import Deployment
 from chain.logs import configure_logs
 from chain.network import Network
+from chain.outbox import Outbox
 from chain.sender import TransactionSender
 from verifier.node.court import Court
 from verifier.node.evidence import EvidenceLimits, EvidenceReader
@@ -63,13 +64,14 @@ def open_node(
     with (
         closing(Journal.open(settings.data_directory / "journal.sqlite", owner)) as journal,
         closing(History(settings.data_directory / "history.sqlite", network.deployment.block)) as history,
+        closing(Outbox(settings.data_directory / "outbox.sqlite")) as outbox,
         closing(EvidenceReader(settings.evidence_urls, limits)) as evidence,
         closing(WorkerWorkbench(start, settings.examination_bytes, settings.examination_seconds)) as workbench,
         ThreadPoolExecutor(_FETCHERS, thread_name_prefix="examine") as examinations,
         ThreadPoolExecutor(_FETCHERS, thread_name_prefix="send") as transactions,
     ):
         node = kind(
-            Court(network, TransactionSender(network.web3, account)),
+            Court(network, TransactionSender(network.web3, account, outbox=outbox, fee_limit=settings.fee_limit)),
             history,
             journal,
             examiner or WorkloadExaminer(evidence, workbench, network.domain),

@@ -8,9 +8,9 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hexbytes import HexBytes
 from web3.types import TxReceipt
 
+from chain.outbox import Outbox, Pending
 from chain.sender import TransactionSender
 from verifier.node.audit import BatchOutcome
 from verifier.node.court import Court
@@ -23,8 +23,12 @@ _CRITICAL = [
     "after INSERT INTO commitment",
     "before commit on disk",
     "after commit on disk",
+    "before INSERT OR REPLACE",
+    "after INSERT OR REPLACE",
     "before sending commit",
     "after sending commit",
+    "before DELETE FROM pending",
+    "after DELETE FROM pending",
     "receipt of commit",
     "before sending reveal",
     "after sending reveal",
@@ -56,17 +60,21 @@ class CrashingSender(TransactionSender):
     """A sender with a point before and after the broadcast, and after the receipt."""
 
     killer: Killer
+    _calling = "what was left in the outbox"
 
     def send(self, call: Any) -> TxReceipt:
         receipt = super().send(call)
         self.killer.point(f"receipt of {call.fn_name}")
         return receipt
 
-    def _broadcast(self, call: Any) -> HexBytes:
-        self.killer.point(f"before sending {call.fn_name}")
-        transaction_hash = super()._broadcast(call)
-        self.killer.point(f"after sending {call.fn_name}")
-        return transaction_hash
+    def _broadcast(self, call: Any) -> Pending:
+        self._calling = call.fn_name
+        return super()._broadcast(call)
+
+    def _submit(self, pending: Pending) -> None:
+        self.killer.point(f"before sending {self._calling}")
+        super()._submit(pending)
+        self.killer.point(f"after sending {self._calling}")
 
 
 class Victim:
@@ -92,12 +100,14 @@ class Victim:
             self._files.clear()
 
     def _start(self) -> None:
-        sender = CrashingSender(self._world.web3, self._world.verifiers[0])
-        sender.killer = self._killer
-        court = Court(self._world.network, sender, monotonic=lambda: 0.0)
+        account = self._world.verifiers[0]
         with self._monkeypatch.context() as patch:
             patch.setattr(sqlite3, "connect", self._open)
-            self._node = self._world.node(self._world.verifiers[0], court=court)
+            outbox = Outbox(self._world.folder / account.address / "outbox.sqlite")
+            sender = CrashingSender(self._world.web3, account, outbox=outbox)
+            sender.killer = self._killer
+            court = Court(self._world.network, sender, monotonic=lambda: 0.0)
+            self._node = self._world.node(account, court=court)
 
     def _open(self, *arguments: Any, **named: Any) -> sqlite3.Connection:
         killer = self._killer

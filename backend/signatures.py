@@ -4,7 +4,7 @@ from eth_account.messages import SignableMessage
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
-from backend.chain_calls import read
+from chain.calls import read
 from chain.errors import TransactionRevertedError
 from chain.typed_data import message_digest, signer_of
 

@@ -33,10 +33,11 @@ class Event:
 class EventLog:
     """Reads events by block range; keeps no state, so a caller resumes from any block it remembers."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, contracts: Sequence[str] = RECORDED_CONTRACTS) -> None:
+        """contracts: names of those whose events are wanted."""
         self._web3 = network.web3
         self._contracts: dict[ChecksumAddress, tuple[str, dict[bytes, _Decoder]]] = {}
-        for name in RECORDED_CONTRACTS:
+        for name in contracts:
             decoders = {
                 event_abi_to_log_topic(entry): _Decoder(entry)
                 for entry in load_artifact(name).abi

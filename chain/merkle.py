@@ -14,22 +14,39 @@ def leaf_hash(encoded: bytes) -> bytes:
     return keccak(keccak(encoded))
 
 
+class MerkleTree:
+    """A tree that is kept for many proofs."""
+
+    def __init__(self, leaves: Sequence[bytes]) -> None:
+        """leaves: at least one, of 32 bytes."""
+        self._levels = _levels(leaves)
+
+    @property
+    def root(self) -> bytes:
+        """A single leaf is its own root."""
+        return self._levels[-1][0]
+
+    def proof(self, index: int) -> list[bytes]:
+        """Sibling nodes from leaf `index` up to the root, for `verify_proof` and `MerkleProof.verify`."""
+        if not 0 <= index < len(self._levels[0]):
+            raise IndexError(f"leaf {index} is not in a tree of {len(self._levels[0])} leaves")
+        proof: list[bytes] = []
+        for level in self._levels[:-1]:
+            sibling = index ^ 1
+            if sibling < len(level):
+                proof.append(level[sibling])
+            index //= 2
+        return proof
+
+
 def merkle_root(leaves: Sequence[bytes]) -> bytes:
     """Root over at least one 32-byte leaf; a single leaf is its own root."""
-    return _levels(leaves)[-1][0]
+    return MerkleTree(leaves).root
 
 
 def merkle_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """Sibling nodes from leaf `index` up to the root, for `verify_proof` and `MerkleProof.verify`."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"leaf {index} is not in a tree of {len(leaves)} leaves")
-    proof: list[bytes] = []
-    for level in _levels(leaves)[:-1]:
-        sibling = index ^ 1
-        if sibling < len(level):
-            proof.append(level[sibling])
-        index //= 2
-    return proof
+    """As `MerkleTree.proof`, of a tree that is needed once."""
+    return MerkleTree(leaves).proof(index)
 
 
 def verify_proof(leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:

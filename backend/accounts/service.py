@@ -5,7 +5,7 @@ from typing import Protocol
 
 from eth_typing import ChecksumAddress
 
-from backend.chain_calls import read
+from chain.calls import read
 from chain.network import Network
 
 

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 from web3.contract.contract import ContractFunction
 
 from backend.batches.phases import PHASES
-from backend.chain_calls import read
+from chain.calls import read
 from chain.contribution import Batch
 from chain.network import Network
 from chain.sender import TransactionSender

@@ -5,22 +5,26 @@ from typing import Annotated
 from fastapi import APIRouter, Path
 
 from backend.context import Context
-from backend.epochs.rows import Row
 from backend.epochs.service import Epoch
 from backend.evidence.content_id import ContentId
 from backend.fields import Address, Amount, Document, Hash
 from backend.problems import not_found, problems
+from verifier.epochs.rows import Row
 
 router = APIRouter(prefix="/v1/epochs", tags=["epochs"])
 
 
 class EpochDocument(Document):
-    """A closed epoch; `rows` is the content identifier of the published rows."""
+    """A closed epoch; `rows` is the content identifier of the published rows.
+
+    `error_bound`: how far the visits of rows that pass every check can be from the truth, the sum of absolute errors.
+    """
 
     epoch: int
     status: str
     closed_block: int
     accounts: int
+    error_bound: float
     proposer: Address | None
     rows_root: Hash | None
     rows: str | None
@@ -83,6 +87,7 @@ def _document(epoch: Epoch) -> EpochDocument:
             "status": epoch.status,
             "closed_block": epoch.closed_block,
             "accounts": epoch.node_count,
+            "error_bound": epoch.error_bound,
             "proposer": epoch.proposer,
             "rows_root": epoch.rows_root,
             "rows": str(ContentId(raw=True, digest=bytes.fromhex(digest[2:]))) if digest else None,

@@ -1,19 +1,20 @@
-"""Closes epochs, proposes their scores with a bond, makes proposals final and checks scores in."""
+"""Closes epochs, proposes their scores with a bond, answers for them, makes them final and checks scores in."""
 
 from collections.abc import Callable
 from dataclasses import astuple
 
 import structlog
 
-from backend.chain_calls import read
-from backend.epochs.service import EpochReader, EpochScores
+from backend.epochs.service import EpochReader
 from backend.evidence.store import EvidenceStore
+from chain.calls import read
 from chain.errors import MeritError
 from chain.network import Network
 from chain.sender import TransactionSender
+from verifier.epochs.proposals import Dispute, DisputeStatus, Proposal, Question, Status, subject_argument
+from verifier.epochs.tree import RowTree
 
 _log = structlog.get_logger()
-_NONE, _LIVE, _FINAL, _VOID = range(4)
 _CHECK_INS_PER_STEP = 32
 
 
@@ -46,15 +47,16 @@ class EpochProposer:
         if closed and not self._epochs.has_closed(closed):
             return  # the index is behind; the edges of the epoch are not all here yet
         if closed and nodes:
-            proposal = read(oracle.proposalOf(closed))
-            status, finalizable_at = proposal[4], proposal[2]
-            if status == _LIVE and now >= finalizable_at:
+            proposal = Proposal.read(self._network, closed)
+            if proposal.status is Status.LIVE and proposal.open_disputes:
+                self._answer(proposal)
+            elif proposal.status is Status.LIVE and now >= proposal.closes_at:
                 self._sender.send(oracle.finalize(closed))
                 _log.info("epoch final", epoch=closed)
-            elif status in (_NONE, _VOID) and now <= closed_at + read(oracle.proposalWindow()):
-                self._propose(closed, nodes)
-            elif status == _FINAL:
+            elif proposal.status is Status.FINAL:
                 self._check_in(closed)
+            elif proposal.status is not Status.LIVE and now <= closed_at + read(oracle.proposalWindow()):
+                self._propose(closed, nodes)
         is_over = now >= closed_at + read(graph.epochLength())
         if is_over and self._epochs.has_feedback_since(closed) and read(oracle.isSettled(closed)):
             self._sender.send(graph.closeEpoch())
@@ -75,6 +77,37 @@ class EpochProposer:
         )
         _log.info("epoch proposed", epoch=epoch, rows=nodes)
 
+    def _answer(self, proposal: Proposal) -> None:
+        """Answer what is open. Whoever has the same rows may show one; for a diagonal only the proposer can answer."""
+        scores = self._epochs.scores(proposal.epoch)
+        if scores.root != proposal.rows_root:
+            return  # somebody else's rows
+        for question in self._epochs.questions(proposal.epoch, proposal.attempt):
+            if Dispute.read(self._network, question).status is not DisputeStatus.OPEN:
+                continue
+            if question.index is not None:
+                self._answer_row(question, scores, question.index)
+            elif proposal.proposer == self._sender.address:
+                self._answer_diagonal(question, scores)
+
+    def _answer_row(self, question: Question, scores: RowTree, index: int) -> None:
+        epoch, subject = question.epoch, question.subject
+        tree = scores if subject is None else self._epochs.visits(epoch, subject)
+        call = self._network.oracle.functions.answerRow(epoch, subject_argument(subject), tree.proven(index))
+        self._sender.send(call)
+        _log.info("row answered", epoch=epoch, index=index)
+
+    def _answer_diagonal(self, question: Question, scores: RowTree) -> None:
+        epoch, subject = question.epoch, question.subject
+        if subject is None:
+            return
+        visits, position = self._epochs.visits(epoch, subject), scores.positions[subject]
+        published = self._store.put(visits.document)
+        entry = visits.proven(position)
+        call = self._network.oracle.functions.answerDiagonal
+        self._sender.send(call(epoch, visits.root, published.digest, scores.proven(position), entry))
+        _log.info("diagonal answered", epoch=epoch, account=subject)
+
     def _approve_bond(self) -> None:
         oracle, token = self._network.oracle, self._network.token
         bond = read(oracle.functions.bond())
@@ -84,13 +117,13 @@ class EpochProposer:
     def _check_in(self, epoch: int) -> None:
         """Write scores that other contracts should see: those that differ from what they see now."""
         scores = self._epochs.scores(epoch)
-        if scores.root != bytes(read(self._network.oracle.functions.proposalOf(epoch))[0]):
+        if scores.root != Proposal.read(self._network, epoch).rows_root:
             return  # somebody else's rows became final; their proofs are in the evidence that their proposal names
         stale = self._stale(scores)[:_CHECK_INS_PER_STEP]
         found = [row for row in map(scores.row_of, stale) if row is not None]
         check_in = self._network.oracle.functions.checkIn
         self._sender.send_all([check_in(epoch, astuple(row), proof) for row, proof in found])
 
-    def _stale(self, scores: EpochScores) -> list[str]:
+    def _stale(self, scores: RowTree) -> list[str]:
         seen = self._epochs.checked_in()
         return [row.account for row in scores.rows if row.score != seen.get(row.account, 0)]

@@ -4,57 +4,37 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from threading import Lock
 
+from eth_typing import ChecksumAddress
 from sqlmodel import Session
 
 from backend.database import Database
-from backend.epochs.rows import Row, ScoreParameters, build_rows
 from backend.indexer import repository as index
 from backend.indexer.models import ChainEvent
-from chain.contribution import canonical_json
-from chain.merkle import merkle_proof, merkle_root
+from verifier.epochs.boundary import TRUST, BoundaryGraph, error_bound
+from verifier.epochs.history import question_of
+from verifier.epochs.proposals import Question
+from verifier.epochs.rows import ScoreParameters, build_rows, build_visits
+from verifier.epochs.tree import RowTree
 
 _ENDS = {"Voided": "voided", "Finalized": "final"}
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """A closed epoch; `status`: closed, proposed, voided or final. What a proposal says is None before there is one."""
+    """A closed epoch; `status`: closed, proposed, voided or final. What a proposal says is None before there is one.
+
+    error_bound: how far visits that pass every check can be from the truth in all.
+    """
 
     number: int
     closed_block: int
     node_count: int
     status: str
+    error_bound: float
     proposer: str | None = None
     rows_root: str | None = None
     rows_digest: str | None = None
     finalizable_at: int | None = None
-
-
-@dataclass(frozen=True)
-class EpochScores:
-    """The rows of an epoch and their tree."""
-
-    epoch: int
-    rows: list[Row]
-    leaves: list[bytes]
-
-    @property
-    def root(self) -> bytes:
-        """What `propose` takes."""
-        return merkle_root(self.leaves)
-
-    @property
-    def document(self) -> bytes:
-        """The published rows; `propose` takes the digest."""
-        rows = [[row.index, row.account, row.visits, row.diagonal, row.bridge, row.score] for row in self.rows]
-        return canonical_json({"epoch": self.epoch, "rows": rows})
-
-    def row_of(self, account: str) -> tuple[Row, list[bytes]] | None:
-        """An account's row and its proof; None for an account without feedback."""
-        for row in self.rows:
-            if row.account == account:
-                return row, merkle_proof(self.leaves, row.index)
-        return None
 
 
 class EpochReader:
@@ -63,21 +43,42 @@ class EpochReader:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._lock = Lock()
-        self._computed: dict[tuple[int, int, int], EpochScores] = {}
+        self._computed: dict[tuple[object, ...], RowTree] = {}
 
     def epochs(self) -> list[Epoch]:
         """All closed epochs, newest first."""
         with self._database.read() as session:
-            events = [
-                event
-                for name in ("EpochClosed", "Proposed", "Voided", "Finalized")
-                for event in index.events_named(session, name)
-            ]
-        events.sort(key=lambda event: (event.block_number, event.log_index))
-        epochs: dict[int, Epoch] = {}
-        for event in events:
-            epochs[event.args["epoch"]] = _advance(epochs.get(event.args["epoch"]), event)
+            events = _in_order(session, "EpochClosed", "Proposed", "Voided", "Finalized")
+            feedback = index.events_named(session, "FeedbackRecorded")
+            epochs: dict[int, Epoch] = {}
+            for event in events:
+                number = event.args["epoch"]
+                if number not in epochs:
+                    edges = {
+                        (entry.args["from"], entry.args["to"])
+                        for entry in feedback
+                        if entry.args["feedback"] == TRUST and entry.args["epoch"] <= number
+                    }
+                    nodes = event.args["nodeCount"]
+                    bound = error_bound(nodes, len(edges), _parameters(session, number).stop)
+                    epochs[number] = Epoch(number, event.block_number, nodes, "closed", bound)
+                else:
+                    epochs[number] = _advance(epochs[number], event)
         return sorted(epochs.values(), key=lambda epoch: -epoch.number)
+
+    def questions(self, epoch: int, attempt: int) -> list[Question]:
+        """What was asked about the last proposal for an epoch, its `attempt`-th."""
+        with self._database.read() as session:
+            events = _in_order(session, "Proposed", "RowDemanded", "DiagonalChallenged")
+        about = [event for event in events if event.args["epoch"] == epoch]
+        last = max((place for place, event in enumerate(about) if event.name == "Proposed"), default=len(about))
+        found = [question_of(event.name, event.args, attempt) for event in about[last:]]
+        return [question for question in found if question is not None]
+
+    def visits(self, epoch: int, subject: ChecksumAddress) -> RowTree:
+        """The visits by walks that begin at `subject`, over the edges as they were when `epoch` closed."""
+        graph, parameters = self._inputs(epoch, lambda args_epoch: args_epoch <= epoch)
+        return RowTree(epoch, build_visits(graph, parameters, subject), subject)
 
     def has_closed(self, number: int) -> bool:
         """Whether the index has come to the close of an epoch, so that its edges are all there."""
@@ -89,11 +90,11 @@ class EpochReader:
         with self._database.read() as session:
             return any(event.args["epoch"] > number for event in index.events_named(session, "FeedbackRecorded"))
 
-    def scores(self, epoch: int) -> EpochScores:
+    def scores(self, epoch: int) -> RowTree:
         """Of the edges as they were when `epoch` closed."""
         return self._scores(epoch, lambda args_epoch: args_epoch <= epoch)
 
-    def scores_now(self) -> EpochScores:
+    def scores_now(self) -> RowTree:
         """Of all edges that are indexed, with the newest parameters."""
         return self._scores(0, lambda _: True)
 
@@ -104,35 +105,44 @@ class EpochReader:
                 event.args["account"]: int(event.args["score"]) for event in index.events_named(session, "CheckedIn")
             }
 
-    def _scores(self, epoch: int, counts: Callable[[int], bool]) -> EpochScores:
-        with self._database.read() as session:
-            parameters = _parameters(session)
-            feedback = index.events_named(session, "FeedbackRecorded")
-        chosen = [event.args for event in feedback if counts(event.args["epoch"])]
-        key = (
-            epoch,
-            len(chosen),
-            hash(frozenset(parameters.seeds.items())) ^ parameters.stop ^ parameters.bridge_decay,
-        )
+    def _scores(self, epoch: int, counts: Callable[[int], bool]) -> RowTree:
         with self._lock:
+            graph, parameters = self._inputs(epoch, counts)
+            weights = sum(
+                sum(edges.values()) for side in (graph.trusting, graph.distrusting) for edges in side.values()
+            )
+            # Weights only grow, so their sum tells graphs apart.
+            key = (epoch, weights, parameters.stop, parameters.bridge_decay, tuple(parameters.seeds.items()))
             found = self._computed.get(key)
             if found is None:
-                rows = build_rows(chosen, parameters)
-                found = EpochScores(epoch, rows, [row.leaf(epoch) for row in rows])
+                found = RowTree(epoch, build_rows(graph, parameters))
                 while len(self._computed) >= 4:
                     del self._computed[next(iter(self._computed))]
                 self._computed[key] = found
         return found
 
+    def _inputs(self, epoch: int, counts: Callable[[int], bool]) -> tuple[BoundaryGraph, ScoreParameters]:
+        with self._database.read() as session:
+            parameters = _parameters(session, epoch)
+            feedback = _in_order(session, "FeedbackRecorded")
+        return BoundaryGraph.from_feedback(event.args for event in feedback if counts(event.args["epoch"])), parameters
 
-def _parameters(session: Session) -> ScoreParameters:
-    return ScoreParameters.from_event(index.events_named(session, "ParametersSet")[-1].args)
+
+def _parameters(session: Session, epoch: int) -> ScoreParameters:
+    """Those that an epoch was proposed with; the newest before there is a proposal."""
+    known = _in_order(session, "ParametersSet")
+    named = [event.args["paramsHash"] for event in _in_order(session, "Proposed") if event.args["epoch"] == epoch]
+    chosen = [event for event in known if named and event.args["paramsHash"] == named[-1]] or known
+    return ScoreParameters.from_event(chosen[-1].args)
 
 
-def _advance(epoch: Epoch | None, event: ChainEvent) -> Epoch:
+def _in_order(session: Session, *names: str) -> list[ChainEvent]:
+    events = [event for name in names for event in index.events_named(session, name)]
+    return sorted(events, key=lambda event: (event.block_number, event.log_index))
+
+
+def _advance(epoch: Epoch, event: ChainEvent) -> Epoch:
     args = event.args
-    if epoch is None:
-        return Epoch(args["epoch"], event.block_number, args["nodeCount"], "closed")
     if event.name in _ENDS:
         return replace(epoch, status=_ENDS[event.name])
     return replace(

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from eth_typing import ChecksumAddress
 
-from backend.chain_calls import read
+from chain.calls import read
 from backend.problems import ProblemError, not_found
 from chain.artifacts import load_artifact
 from chain.contribution import Batch
@@ -46,19 +46,24 @@ class NetworkJobs:
         self._network = network
         abi: list[Any] = load_artifact("JobEscrow").abi
         (function,) = [entry for entry in abi if entry.get("name") == "jobOf"]
-        self._term_names = [term["name"] for term in function["outputs"][0]["components"][0]["components"]]
+        members = function["outputs"][0]["components"]
+        self._member_names = [member["name"] for member in members]
+        (terms,) = [member for member in members if member["name"] == "terms"]
+        self._term_names = [term["name"] for term in terms["components"]]
 
     def job(self, job_id: int) -> JobState | None:
         """The job; None where there is none."""
         try:
-            terms, free, reserved, owner, closed = read(self._network.escrow.functions.jobOf(job_id))
+            values = read(self._network.escrow.functions.jobOf(job_id))
         except TransactionRevertedError as error:
             if error.name == "JobEscrowUnknownJob":
                 return None
             raise
-        if int(owner, 16) == 0:
+        job = dict(zip(self._member_names, values, strict=True))
+        if int(job["owner"], 16) == 0:
             return None
-        return JobState(owner, dict(zip(self._term_names, terms, strict=True)), free, reserved, closed)
+        terms = dict(zip(self._term_names, job["terms"], strict=True))
+        return JobState(job["owner"], terms, job["free"], job["reserved"], job["closed"])
 
     def free_stake(self, account: ChecksumAddress) -> int:
         """Stake that no lock holds."""

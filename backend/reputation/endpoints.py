@@ -4,9 +4,9 @@ from fastapi import APIRouter
 
 from backend.context import Context
 from backend.epochs.endpoints import ProvenRow, row_document
-from backend.epochs.rows import SCORE_ONE
 from backend.fields import Address, Document
 from backend.problems import problems
+from verifier.epochs.row_arithmetic import SCORE_ONE
 
 router = APIRouter(prefix="/v1/reputation", tags=["reputation"])
 

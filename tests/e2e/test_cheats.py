@@ -11,7 +11,6 @@ from eth_typing import ChecksumAddress
 from web3.contract.contract import ContractFunction
 from web3.types import RPCEndpoint
 
-from backend.epochs.rows import Row, ScoreParameters, build_rows
 from chain.errors import TransactionRevertedError
 from chain.events import EventLog
 from chain.network import Network
@@ -19,6 +18,8 @@ from chain.parameters import FIXED_ONE, TOKEN
 from chain.sender import TransactionSender
 from scripts.demo.report import Report
 from scripts.rehearsal import Rehearsal, Scene
+from verifier.epochs.boundary import BoundaryGraph
+from verifier.epochs.rows import Row, ScoreParameters, build_rows
 from verifier.fingerprint.sampling import MarginLimits
 from verifier.models.demonstration import DemonstrationModels
 from verifier.node.adversaries import GuessingExaminer
@@ -293,7 +294,7 @@ def ring(rehearsal: Rehearsal, models: DemonstrationModels) -> Ring:
 
 
 def rows_of(feedback: Feedback, parameters: ScoreParameters) -> dict[ChecksumAddress, Row]:
-    return {row.account: row for row in build_rows(feedback, parameters)}
+    return {row.account: row for row in build_rows(BoundaryGraph.from_feedback(feedback), parameters)}
 
 
 def within_the_bound(attacker: float, sybils: list[float], parameters: ScoreParameters) -> bool:

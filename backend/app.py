@@ -25,6 +25,7 @@ from backend.epochs.service import EpochReader
 from backend.events import endpoints as events
 from backend.evidence import endpoints as evidence
 from backend.evidence.kubo import Kubo, KuboMirror
+from backend.evidence.retention import Retention
 from backend.evidence.store import EvidenceStore
 from backend.identity import endpoints as identity
 from backend.identity.service import Identity
@@ -188,6 +189,7 @@ def _services(
         ),
         metrics=Metrics(),
         head=chain.source.head,
+        clock=clock,
     )
 
 
@@ -219,6 +221,7 @@ def _workers(
     )
     workers.add("indexer", indexer.catch_up)
     workers.add("recorder", Recorder(database, chain.court, closer, settings.batch_age, clock).step)
+    workers.add("retention", Retention(database, store, kubo, settings.evidence_retention, clock).step)
     if kubo is not None:
         workers.add("mirror", KuboMirror(kubo, store).step)
     if settings.keep_audits:

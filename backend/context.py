@@ -40,6 +40,7 @@ class Services:
     workers: Workers
     metrics: Metrics
     head: Callable[[], Head]
+    clock: Callable[[], float]
 
 
 def _services(request: Request) -> Services:

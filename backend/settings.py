@@ -30,6 +30,9 @@ class Settings(MeritSettings):
     database_url: SecretStr = SecretStr("sqlite:///.merit/backend.db")
     evidence_directory: Path = Path(".merit/evidence")
     evidence_limit: int = Field(64 << 20, ge=1, description="largest piece of evidence that is taken")
+    evidence_retention: float = Field(
+        30 * 24 * 3600.0, ge=0, description="evidence that nothing needs any more is kept for so long"
+    )
     kubo_address: str | None = Field(None, description="multiaddr of a Kubo API that pins the evidence too")
 
     # --- the server

@@ -6,9 +6,10 @@ say: links before data, every link with an empty name and the cumulative size of
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from pathlib import Path
 
 from chain.errors import MeritError
 
@@ -44,6 +45,13 @@ class ContentId:
                 "This is not a CIDv1 of raw or dag-pb content; use the one that the store gave."
             )
         return found
+
+    @classmethod
+    def from_binary(cls, binary: bytes) -> "ContentId | None":
+        """From the 36 bytes that links hold; None for any other kind."""
+        if binary[:4] not in (_RAW, _DAG_PB) or len(binary) != 36:
+            return None
+        return cls(raw=binary[:4] == _RAW, digest=binary[4:])
 
     @property
     def binary(self) -> bytes:
@@ -125,23 +133,79 @@ def content_id(data: bytes) -> ContentId:
     return builder.finish()
 
 
+def content_id_of(path: Path) -> ContentId:
+    """The identifier of a file, read in pieces."""
+    builder = TreeBuilder()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            builder.update(piece)
+    return builder.finish()
+
+
+def linked_from(block: bytes) -> list[ContentId]:
+    """What a dag-pb node links to, in order. Raises `InvalidContentIdError` for bytes that are not such a node."""
+    children = []
+    for tag, value in _fields(block):
+        if tag == 0x12:
+            child = next((ContentId.from_binary(name) for part, name in _fields(value) if part == 0x0A), None)
+            if child is None:
+                raise InvalidContentIdError(
+                    "A node links to content that is neither raw nor dag-pb; add the file anew."
+                )
+            children.append(child)
+    return children
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+    """Tags and values of a protobuf message's byte fields; its numbers are passed over."""
+    at = 0
+
+    def number() -> int:
+        nonlocal at
+        value, shift = 0, 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            shift += 7
+            if byte < 0x80:
+                return value
+
+    try:
+        while at < len(message):
+            tag = number()
+            if tag & 7 == 0:
+                number()
+                continue
+            length = number()
+            if tag & 7 != 2 or at + length > len(message):
+                raise IndexError
+            yield tag, message[at : at + length]
+            at += length
+    except IndexError:
+        raise InvalidContentIdError(
+            "A block is not the dag-pb node that its name promises; add the file anew."
+        ) from None
+
+
 def _node(links: list[Link]) -> tuple[Link, bytes]:
     size = sum(link.size for link in links)
-    unixfs = _UNIXFS_FILE + b"\x18" + _varint(size) + b"".join(b"\x20" + _varint(link.size) for link in links)
+    unixfs = _UNIXFS_FILE + b"\x18" + varint(size) + b"".join(b"\x20" + varint(link.size) for link in links)
     block = b"".join(_field(0x12, _encoded_link(link)) for link in links) + _field(0x0A, unixfs)
     content = ContentId(raw=False, digest=sha256(block).digest())
     return Link(content, size, len(block) + sum(link.stored for link in links)), block
 
 
 def _encoded_link(link: Link) -> bytes:
-    return _field(0x0A, link.content.binary) + b"\x12\x00" + b"\x18" + _varint(link.stored)
+    return _field(0x0A, link.content.binary) + b"\x12\x00" + b"\x18" + varint(link.stored)
 
 
 def _field(tag: int, value: bytes) -> bytes:
-    return bytes([tag]) + _varint(len(value)) + value
+    return bytes([tag]) + varint(len(value)) + value
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Unsigned LEB128."""
     encoded = bytearray()
     while value > 0x7F:
         encoded.append(value & 0x7F | 0x80)

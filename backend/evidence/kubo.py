@@ -1,15 +1,19 @@
 """Evidence in IPFS too, where a Kubo daemon's address is set. What it says about content is recomputed here."""
 
+import time
 from pathlib import Path
 
 import ipfshttpclient
+import requests
 from ipfshttpclient.exceptions import Error as KuboFault
+from ipfshttpclient.exceptions import ErrorResponse
 
-from backend.evidence.content_id import ContentId, TreeBuilder
+from backend.evidence.content_id import ContentId, TreeBuilder, content_id_of
 from backend.evidence.store import EvidenceStore
 from chain.errors import MeritError
 
-_TIMEOUT = 30.0
+_TIMEOUT = 30.0  # seconds, of each wait and of a whole fetch
+_FAULTS = (KuboFault, requests.RequestException)
 
 
 class KuboError(MeritError):
@@ -21,14 +25,17 @@ class Kubo:
 
     def __init__(self, address: str, timeout: float = _TIMEOUT) -> None:
         # The client's own `connect` refuses daemons newer than itself; the three calls used here have not changed.
-        self._client = ipfshttpclient.Client(address, timeout=timeout)
+        self._client = ipfshttpclient.Client(address, timeout=timeout, session=True)
+        # A daemon never redirects. Whoever answers in its place could lead into the network that this machine is in.
+        self._client._client._session.max_redirects = 0
         self._address = address
+        self._timeout = timeout
 
     def add(self, path: Path, expected: ContentId) -> None:
         """Add and pin a file. Raises `KuboError` where the daemon fails, or names the content otherwise."""
         try:
             answer = self._client.add(str(path), pin=True, raw_leaves=True, cid_version=1)
-        except KuboFault as error:
+        except _FAULTS as error:
             raise self._unusable() from error
         if answer["Hash"] != str(expected):
             raise KuboError(f"The IPFS daemon at {self._address} names content otherwise; check its import settings.")
@@ -37,17 +44,27 @@ class Kubo:
         """Content of at most `limit` bytes; None where the daemon does not find it or gives something else."""
         builder = TreeBuilder()
         data = bytearray()
+        until = time.monotonic() + self._timeout
         try:
             for piece in self._client.cat(str(content), length=limit + 1, stream=True):
                 builder.update(piece)
                 data += piece
-                if builder.size > limit:
+                if builder.size > limit or time.monotonic() > until:
                     return None
-        except KuboFault:
+        except _FAULTS:
             return None
         digest = builder.digest
         is_same = digest == content.digest if content.raw else builder.finish() == content
         return bytes(data) if is_same else None
+
+    def unpin(self, content: ContentId) -> None:
+        """Let the daemon drop content; what it has not pinned is no error. Raises `KuboError` where it is down."""
+        try:
+            self._client.pin.rm(str(content))
+        except ErrorResponse:
+            return
+        except _FAULTS as error:
+            raise self._unusable() from error
 
     def close(self) -> None:
         """Give the connections back."""
@@ -69,9 +86,5 @@ class KuboMirror:
         for digest in list(self._store.unmirrored()):
             path = self._store.path(digest)
             if path is not None:
-                builder = TreeBuilder()
-                with path.open("rb") as file:
-                    while piece := file.read(1 << 20):
-                        builder.update(piece)
-                self._kubo.add(path, builder.finish())
+                self._kubo.add(path, content_id_of(path))
             self._store.note_mirrored(digest)

@@ -6,10 +6,11 @@ A file appears whole or not at all, and its name is checked against its bytes be
 import os
 import tempfile
 from collections.abc import AsyncIterable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from backend.evidence.content_id import ContentId, TreeBuilder
+from backend.evidence.content_id import ContentId, TreeBuilder, content_id_of
 from backend.problems import ProblemError
 
 
@@ -78,6 +79,27 @@ class EvidenceStore:
         """Everything that is stored, in no particular order."""
         for path in self._directory.glob("??/*"):
             yield bytes.fromhex(path.name)
+
+    def renew(self, digest: bytes, now: float) -> None:
+        """Note that the bytes with this digest, if they are here, are needed at Unix second `now`."""
+        with suppress(FileNotFoundError):
+            os.utime(self._path(digest), (now, now))
+
+    def remove_unused(self, before: float) -> Iterator[ContentId]:
+        """Remove what was last stored or needed before a Unix second; yields what each piece was called."""
+        for digest in list(self.digests()):
+            path, aside = self._path(digest), self._incoming / digest.hex()
+            if path.stat().st_mtime >= before:
+                continue
+            path.replace(aside)
+            if aside.stat().st_mtime >= before:  # stored again in between
+                aside.replace(path)
+                continue
+            content = content_id_of(aside)
+            aside.unlink()
+            if not content.raw and not path.exists():
+                (self._names / str(content)).unlink(missing_ok=True)
+            yield content
 
     def unmirrored(self) -> Iterator[bytes]:
         """What was stored and not yet noted as copied."""

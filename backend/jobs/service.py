@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from eth_typing import ChecksumAddress
 
-from chain.calls import read
 from backend.problems import ProblemError, not_found
 from chain.artifacts import load_artifact
+from chain.calls import read
 from chain.contribution import Batch
 from chain.errors import TransactionRevertedError
 from chain.network import Network

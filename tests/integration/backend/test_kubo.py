@@ -28,6 +28,8 @@ class Daemon:
     content: dict[str, bytes] = field(default_factory=dict)
     pinned: set[str] = field(default_factory=set)
     lies: bool = False
+    redirect: bool = False
+    asked: list[str] = field(default_factory=list)
 
     def add(self, query: dict[str, list[str]], data: bytes) -> str:
         assert (query["cid-version"], query["raw-leaves"]) == (["1"], ["True"])
@@ -36,6 +38,11 @@ class Daemon:
         if query["pin"] == ["True"]:
             self.pinned.add(name)
         return name
+
+    def unpin(self, name: str) -> bool:
+        was_pinned = name in self.pinned
+        self.pinned.discard(name)
+        return was_pinned
 
     def cat(self, name: str, length: int) -> bytes | None:
         found = self.content.get(name)
@@ -56,7 +63,18 @@ def daemon() -> Iterator[Daemon]:
             if url.path == "/api/v0/add":
                 name = daemon.add(query, self._file())
                 self._answer(200, f'{{"Name": "x", "Hash": "{name}", "Size": "1"}}\n'.encode())
+            elif daemon.redirect:
+                self.send_response(307)
+                self.send_header("Location", f"http://{self.headers['Host']}/elsewhere")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+            elif url.path == "/api/v0/pin/rm":
+                if daemon.unpin(query["arg"][0]):
+                    self._answer(200, b'{"Pins": []}')
+                else:
+                    self._answer(500, b'{"Message": "not pinned or pinned indirectly", "Code": 0, "Type": "error"}')
             else:
+                daemon.asked.append(url.path)
                 data = daemon.cat(query["arg"][0], int(query["length"][0]))
                 if data is None:
                     self._answer(500, b'{"Message": "not found", "Code": 0, "Type": "error"}')
@@ -146,3 +164,30 @@ def test_fetch__of_more_than_the_limit_or_of_nothing__gives_nothing(daemon: Daem
     assert kubo.fetch(content_id(data), 101) == data
     assert kubo.fetch(ContentId(raw=True, digest=sha256(b"absent").digest()), 100) is None
     kubo.close()
+
+
+def test_fetch__that_is_redirected__goes_nowhere(daemon: Daemon) -> None:
+    kubo = Kubo(daemon.address)
+    data = b"within a private network"
+    daemon.content[str(content_id(data))] = data
+    daemon.redirect = True
+    assert kubo.fetch(content_id(data), 100) is None
+    assert daemon.asked == []
+    daemon.redirect = False
+    assert kubo.fetch(content_id(data), 100) == data
+    kubo.close()
+
+
+def test_unpin__lets_the_daemon_drop_it_and_minds_nothing_else(daemon: Daemon, store: EvidenceStore) -> None:
+    kubo = Kubo(daemon.address)
+    stored = store.put(b"no longer needed")
+    KuboMirror(kubo, store).step()
+    assert daemon.pinned == {str(stored.content_id)}
+    kubo.unpin(stored.content_id)
+    kubo.unpin(stored.content_id)
+    assert daemon.pinned == set()
+    kubo.close()
+    down = Kubo("/ip4/127.0.0.1/tcp/9/http")
+    with pytest.raises(KuboError, match="does not answer"):
+        down.unpin(stored.content_id)
+    down.close()

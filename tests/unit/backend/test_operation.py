@@ -43,7 +43,7 @@ def test_status__names_the_network_and_how_far_the_index_is(service: Service) ->
     service.step("indexer")
     found = service.http.get("/status").json()
     assert (found["chain_id"], found["recorder"], found["indexed_block"]) == (31337, RECORDER.address, 3)
-    assert {worker["name"] for worker in found["workers"]} == {"indexer", "recorder", "keeper"}
+    assert {worker["name"] for worker in found["workers"]} == {"indexer", "recorder", "retention", "keeper"}
 
 
 def test_metrics__count_requests_by_route(service: Service) -> None:

@@ -28,11 +28,13 @@ _WIRING = {
     ("StakeVault", "court"): "AuditCourt",
     ("JobEscrow", "token"): "MeritToken",
     ("JobEscrow", "court"): "AuditCourt",
+    ("JobEscrow", "feeCollector"): "ReputationOracle",
     ("JobEscrow", "authority"): "AccessManager",
     ("FeedbackGraph", "court"): "AuditCourt",
     ("FeedbackGraph", "oracle"): "ReputationOracle",
     ("ReputationOracle", "graph"): "FeedbackGraph",
     ("ReputationOracle", "token"): "MeritToken",
+    ("ReputationOracle", "escrow"): "JobEscrow",
     ("ReputationOracle", "authority"): "AccessManager",
     ("AuditCourt", "vault"): "StakeVault",
     ("AuditCourt", "escrow"): "JobEscrow",
@@ -74,12 +76,22 @@ def deploy(web3: Web3, account: BaseAccount, parameters: Parameters) -> Deployme
     token, manager, court = addresses["MeritToken"], addresses["AccessManager"], predicted["AuditCourt"]
     reputation = parameters.reputation
     create("StakeVault", token, court, astuple(parameters.vault))
-    create("JobEscrow", token, court, manager, parameters.claim_window, parameters.detection)
+    create(
+        "JobEscrow",
+        token,
+        court,
+        predicted["ReputationOracle"],
+        manager,
+        parameters.claim_window,
+        parameters.detection,
+        parameters.fee_rate,
+    )
     create("FeedbackGraph", court, predicted["ReputationOracle"], reputation.epoch_length)
     create(
         "ReputationOracle",
         predicted["FeedbackGraph"],
         token,
+        predicted["JobEscrow"],
         manager,
         (reputation.bond, reputation.challenge_window, reputation.proposal_window),
         reputation_tuple(reputation, account.address),

@@ -68,6 +68,7 @@ class Parameters:
 
     token: an ERC-20 that is there already, None to deploy `MeritToken` with the whole supply for the deployer.
     detection: basis points in which one faked leaf that is audited is found; the escrow refuses jobs by it.
+    fee_rate: basis points of what each committee shares that go to the proposers of the scores.
     governance_delay: seconds between a parameter change's announcement and its execution.
     """
 
@@ -79,6 +80,7 @@ class Parameters:
     reputation: ReputationParameters = field(default_factory=ReputationParameters)
     claim_window: int = 30 * 86_400
     detection: int = 9_000
+    fee_rate: int = 500
     governance_delay: int = 2 * 86_400
 
     @classmethod

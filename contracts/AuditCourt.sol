@@ -4,72 +4,39 @@ pragma solidity 0.8.37;
 import {AccessManaged} from "@openzeppelin/contracts/access/manager/AccessManaged.sol";
 import {Blockhash} from "@openzeppelin/contracts/utils/Blockhash.sol";
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
-import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {SignatureChecker} from "@openzeppelin/contracts/utils/cryptography/SignatureChecker.sol";
 import {Pausable} from "@openzeppelin/contracts/utils/Pausable.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
-import {IAuditCourt} from "./interfaces/IAuditCourt.sol";
+import {AuditClock} from "./AuditClock.sol";
+import {AuditTally} from "./AuditTally.sol";
 import {IFeedbackGraph} from "./interfaces/IFeedbackGraph.sol";
 import {IJobEscrow} from "./interfaces/IJobEscrow.sol";
 import {IReputationOracle} from "./interfaces/IReputationOracle.sol";
 import {IStakeVault} from "./interfaces/IStakeVault.sol";
 import {Economics} from "./libraries/Economics.sol";
-import {Fingerprint} from "./libraries/Fingerprint.sol";
 import {Sampling} from "./libraries/Sampling.sol";
 
 /// @title AuditCourt
 /// @notice See `IAuditCourt`.
-contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyGuardTransient {
+contract AuditCourt is AuditTally, AccessManaged, Pausable, ReentrancyGuardTransient {
     uint256 public constant BATCHES_LIMIT = 32;
     uint256 public constant COMMITTEE_LIMIT = 23;
     uint256 public constant REDRAWS_LIMIT = 2;
     uint256 public constant APPEALS_LIMIT = 2;
-
-    bytes32 private constant BATCH_TYPEHASH = keccak256(
-        "Batch(uint256 jobId,address contributor,uint64 first,uint32 count,uint64 units,bytes32 leavesRoot,bytes32 dataHash,uint48 deadline)"
-    );
-
-    uint8 private constant INCONSISTENT = 2;
-    uint8 private constant UNAVAILABLE = 3;
-
-    // The two lowest bits of a seat.
-    uint256 private constant TAG = 3;
-    uint256 private constant DRAWN = 1;
-    uint256 private constant COMMITTED = 2;
-    uint256 private constant REVEALED = 3;
 
     IStakeVault public immutable vault;
     IJobEscrow public immutable escrow;
     IFeedbackGraph public immutable graph;
     IReputationOracle public immutable oracle;
 
-    uint32 private immutable _seedDelay;
-    uint32 private immutable _commitWindow;
-    uint32 private immutable _discloseWindow;
-    uint32 private immutable _revealWindow;
-    uint32 private immutable _appealWindow;
-    uint32 private immutable _unsampledDelay;
-
     Penalties private _penalties;
-    mapping(bytes32 batchId => Audit) private _audits;
     mapping(bytes32 batchId => bytes32) private _sampleSeeds;
-    /// @dev Hash of the round's seed and committee, then of that and what was disclosed.
-    mapping(bytes32 batchId => mapping(uint256 round => bytes32)) private _rounds;
-    mapping(bytes32 batchId => mapping(uint256 round => mapping(address verifier => bytes32))) private _seats;
     /// @dev Allocation root that the standing decision adopted.
     mapping(bytes32 batchId => bytes32) private _payloads;
     mapping(uint256 jobId => mapping(address contributor => uint64)) public nextLeaf;
     /// @dev Block of the announcement.
     mapping(bytes32 commitment => uint256) private _canaries;
-
-    /// @dev What the reveals of a round say. `outcome` NONE: no decision for want of a quorum.
-    struct Tally {
-        Outcome outcome;
-        bool proven;
-        uint256 agreed;
-        bytes32 payload;
-    }
 
     constructor(
         IStakeVault vault_,
@@ -79,19 +46,8 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         address manager,
         Windows memory windows_,
         Penalties memory penalties_
-    ) AccessManaged(manager) EIP712("Merit", "1") {
+    ) AuditClock(windows_) AccessManaged(manager) {
         (vault, escrow, graph, oracle) = (vault_, escrow_, graph_, oracle_);
-        require(
-            windows_.seedDelay != 0 && windows_.commit != 0 && windows_.disclose != 0 && windows_.reveal != 0
-                && windows_.appeal != 0,
-            AuditCourtInvalidWindows()
-        );
-        _seedDelay = windows_.seedDelay;
-        _commitWindow = windows_.commit;
-        _discloseWindow = windows_.disclose;
-        _revealWindow = windows_.reveal;
-        _appealWindow = windows_.appeal;
-        _unsampledDelay = windows_.unsampled;
         // Whoever is drawn must still have a stake to lose when the last appeal is over.
         uint256 round = uint256(windows_.commit) + windows_.disclose + windows_.reveal;
         uint256 longest = (1 + REDRAWS_LIMIT + APPEALS_LIMIT) * round + (1 + APPEALS_LIMIT) * windows_.appeal;
@@ -293,7 +249,7 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         emit Decided(batchId, round, tally.outcome, tally.agreed, tally.payload, _settleableAt(audit));
 
         uint256 pool = audit.appeals == 0 ? terms.auditFee : _bond(terms, audit.appeals);
-        escrow.payFees(batch.jobId, payees, payees.length == 0 ? 0 : pool / payees.length, pool);
+        escrow.payFees(batch.jobId, payees, pool);
     }
 
     /// @dev Penalizes each seat that did not do its part; returns those that did.
@@ -483,34 +439,6 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
 
     // ------------------------------------------------------------------------------------------ views
 
-    function hashBatch(Batch calldata batch) public view returns (bytes32 batchId) {
-        return _hashTypedDataV4(keccak256(abi.encode(BATCH_TYPEHASH, batch)));
-    }
-
-    function auditOf(bytes32 batchId) public view returns (Audit memory audit) {
-        audit = _audits[batchId];
-        if (audit.phase == Phase.COMMIT && block.timestamp >= _deadline(audit)) {
-            audit.since += _commitWindow;
-            audit.phase = audit.committed == 0 ? Phase.TALLY : audit.shared ? Phase.REVEAL : Phase.DISCLOSE;
-        }
-        if (audit.phase == Phase.DISCLOSE && block.timestamp >= _deadline(audit)) {
-            audit.since += _discloseWindow;
-            audit.phase = Phase.REVEAL;
-        }
-        if (audit.phase == Phase.REVEAL && block.timestamp >= _deadline(audit)) {
-            audit.since += _revealWindow;
-            audit.phase = Phase.TALLY;
-        }
-    }
-
-    function deadlineOf(bytes32 batchId) external view returns (uint256) {
-        return _deadline(auditOf(batchId));
-    }
-
-    function seatOf(bytes32 batchId, uint256 round, address verifier) external view returns (bytes32) {
-        return _seats[batchId][round][verifier];
-    }
-
     function auditRate(uint256 jobId, address contributor) external view returns (uint256) {
         (IJobEscrow.Terms memory terms,) = _termsOf(jobId);
         return terms.kind == IJobEscrow.Kind.INFERENCE ? _auditRate(terms, contributor) : Economics.ONE;
@@ -528,20 +456,6 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         return keccak256(abi.encode(seed, "key"));
     }
 
-    function commitmentOf(
-        bytes32 batchId,
-        uint256 round,
-        address verifier,
-        uint256[] calldata digests,
-        uint8[] calldata verdicts,
-        bytes32 payload,
-        bytes32 salt
-    ) public view returns (bytes32) {
-        return keccak256(
-            abi.encode(block.chainid, address(this), batchId, round, verifier, digests, verdicts, payload, salt)
-        );
-    }
-
     function appealBond(Batch calldata batch) external view returns (uint256) {
         (IJobEscrow.Terms memory terms,) = _termsOf(batch.jobId);
         return _bond(terms, _audits[hashBatch(batch)].appeals + 1);
@@ -551,160 +465,11 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
         return _penalties;
     }
 
-    function windows() external view returns (Windows memory) {
-        return Windows(_seedDelay, _commitWindow, _discloseWindow, _revealWindow, _appealWindow, _unsampledDelay);
-    }
-
-    // ------------------------------------------------------------------------------------------ internal: state
-
-    function _load(Batch calldata batch, Phase needed) private view returns (bytes32 batchId, Audit memory audit) {
-        batchId = hashBatch(batch);
-        audit = _load(batchId, needed);
-    }
-
-    function _load(bytes32 batchId, Phase needed) private view returns (Audit memory audit) {
-        audit = auditOf(batchId);
-        require(audit.phase == needed, AuditCourtWrongPhase(batchId, audit.phase, needed));
-    }
-
-    function _save(bytes32 batchId, Audit memory audit) private {
-        _audits[batchId] = audit;
-    }
+    // ------------------------------------------------------------------------------------------ internal
 
     function _termsOf(uint256 jobId) private view returns (IJobEscrow.Terms memory terms, address requester) {
         return escrow.termsOf(jobId);
     }
-
-    function _begin(bytes32 batchId, Audit memory audit, Phase phase) private {
-        audit.phase = phase;
-        audit.since = uint48(block.timestamp);
-        emit PhaseBegun(batchId, audit.round, phase, _deadline(audit));
-    }
-
-    function _nextRound(Audit memory audit) private view {
-        ++audit.round;
-        (audit.committed, audit.revealed, audit.disclosed) = (0, 0, false);
-        audit.phase = Phase.RECORDED;
-        audit.seedBlock = uint48(block.number) + _seedDelay;
-        audit.since = uint48(block.timestamp);
-    }
-
-    function _deadline(Audit memory audit) private view returns (uint256) {
-        if (audit.phase == Phase.COMMIT) return uint256(audit.since) + _commitWindow;
-        if (audit.phase == Phase.DISCLOSE) return uint256(audit.since) + _discloseWindow;
-        if (audit.phase == Phase.REVEAL) return uint256(audit.since) + _revealWindow;
-        return 0;
-    }
-
-    /// @dev Only what can be appealed against has to wait.
-    function _settleableAt(Audit memory audit) private view returns (uint256) {
-        if (audit.outcome == Outcome.UNSAMPLED) return uint256(audit.since) + _unsampledDelay;
-        bool appealable = audit.outcome == Outcome.PASS || audit.outcome == Outcome.FRAUD;
-        return uint256(audit.since) + (appealable ? _appealWindow : 0);
-    }
-
-    // ------------------------------------------------------------------------------------------ internal: tally
-
-    /// @dev Checks the arguments against the stored hashes and compares the digests leaf by leaf.
-    function _tally(
-        bytes32 batchId,
-        uint256 round,
-        Audit memory audit,
-        IJobEscrow.Terms memory terms,
-        bytes32 seed,
-        address[] calldata committee,
-        Reveal[] calldata reveals,
-        uint256[] calldata disclosed
-    ) private view returns (Tally memory tally) {
-        bytes32 roundHash = keccak256(abi.encode(seed, committee));
-        if (disclosed.length != 0) roundHash = keccak256(abi.encode(roundHash, disclosed));
-        require(_rounds[batchId][round] == roundHash, AuditCourtAuditMismatch(batchId));
-        _checkLength(reveals.length, committee.length);
-        uint256[] memory classes = _payloadClasses(batchId, round, committee, reveals);
-
-        uint256 words = audit.words;
-        uint256[] memory digests = new uint256[](committee.length * words);
-        uint256[] memory keys = new uint256[](committee.length);
-        bool undecided;
-        bool unavailable;
-        bool grey;
-        bool fraud;
-        tally.agreed = type(uint256).max;
-        for (uint256 leaf = 0; leaf < audit.samples; ++leaf) {
-            _gather(digests, keys, classes, reveals, leaf, words);
-            (uint256 medoid, uint256 cluster, uint256 size) =
-                Fingerprint.consensus(digests, keys, words, terms.tau);
-            if (size * 3 < committee.length * 2) {
-                undecided = true;
-                continue;
-            }
-            // Two thirds twice: the clusters of two leaves share a seat, so all leaves have the same payload.
-            tally.agreed &= cluster;
-            tally.payload = reveals[medoid].payload;
-            uint256 verdict = reveals[medoid].verdicts[leaf];
-            if (verdict == UNAVAILABLE) {
-                unavailable = true;
-            } else if (verdict == INCONSISTENT) {
-                (fraud, tally.proven) = (true, true);
-            } else if (!audit.shared) {
-                if (disclosed.length == 0 || reveals[medoid].opened >> leaf & 1 == 0) {
-                    fraud = true;
-                    continue;
-                }
-                uint256 apart = Fingerprint.distance(disclosed, leaf * words, digests, medoid * words, words);
-                if (apart > terms.hard) (fraud, tally.proven) = (true, true);
-                else if (apart > terms.soft) grey = true;
-            }
-        }
-        if (fraud) tally.outcome = Outcome.FRAUD;
-        else if (undecided) tally.outcome = Outcome.NONE;
-        else if (unavailable) tally.outcome = Outcome.UNAVAILABLE;
-        else tally.outcome = grey ? Outcome.GREY : Outcome.PASS;
-    }
-
-    /// @dev For each seat, 1 + the first seat with the same payload; 0 for one that did not reveal.
-    function _payloadClasses(bytes32 batchId, uint256 round, address[] calldata committee, Reveal[] calldata reveals)
-        private
-        view
-        returns (uint256[] memory classes)
-    {
-        classes = new uint256[](committee.length);
-        for (uint256 i = 0; i < committee.length; ++i) {
-            bytes32 seat = _seats[batchId][round][committee[i]];
-            if (_tag(seat) != REVEALED) continue;
-            Reveal calldata given = reveals[i];
-            require(
-                seat == _revealHash(given.digests, given.verdicts, given.opened, given.payload),
-                AuditCourtRevealMismatch(batchId, committee[i])
-            );
-            uint256 first = 0;
-            while (first < i && (classes[first] == 0 || reveals[first].payload != given.payload)) ++first;
-            classes[i] = first + 1;
-        }
-    }
-
-    /// @dev Writes one leaf's digests and agreement keys of all seats.
-    function _gather(
-        uint256[] memory digests,
-        uint256[] memory keys,
-        uint256[] memory classes,
-        Reveal[] calldata reveals,
-        uint256 leaf,
-        uint256 words
-    ) private pure {
-        uint256 size = words * 32;
-        for (uint256 i = 0; i < keys.length; ++i) {
-            if (classes[i] == 0) continue;
-            Reveal calldata given = reveals[i];
-            keys[i] = classes[i] << 3 | (given.opened >> leaf & 1) << 2 | given.verdicts[leaf];
-            uint256[] calldata own = given.digests[leaf * words:(leaf + 1) * words];
-            assembly ("memory-safe") {
-                calldatacopy(add(add(digests, 32), mul(i, size)), own.offset, size)
-            }
-        }
-    }
-
-    // ------------------------------------------------------------------------------------------ internal: pure parts
 
     function _auditRate(IJobEscrow.Terms memory terms, address contributor) private view returns (uint256) {
         return Economics.auditRate(terms.auditRateFloor, terms.auditRateCeiling, oracle.reputationOf(contributor));
@@ -719,26 +484,6 @@ contract AuditCourt is IAuditCourt, AccessManaged, EIP712, Pausable, ReentrancyG
 
     function _larger(uint256 size) private pure returns (uint256) {
         return 2 * size + 1 < COMMITTEE_LIMIT ? 2 * size + 1 : COMMITTEE_LIMIT;
-    }
-
-    function _revealHash(uint256[] calldata digests, uint8[] calldata verdicts, uint256 opened, bytes32 payload)
-        private
-        pure
-        returns (bytes32)
-    {
-        return _tagged(keccak256(abi.encode(digests, verdicts, opened, payload)), REVEALED);
-    }
-
-    function _tag(bytes32 seat) private pure returns (uint256) {
-        return uint256(seat) & TAG;
-    }
-
-    function _tagged(bytes32 value, uint256 tag) private pure returns (bytes32) {
-        return bytes32(uint256(value) & ~TAG | tag);
-    }
-
-    function _checkLength(uint256 given, uint256 expected) private pure {
-        require(given == expected, AuditCourtLengthMismatch(given, expected));
     }
 
     function _bubble(bytes memory reason) private pure {

@@ -20,10 +20,13 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
     using TokenIntake for IERC20;
 
     uint256 public constant CLAIMS_LIMIT = 64;
+    uint256 private constant FEE_RATE_LIMIT = 2_000;
 
     IERC20 public immutable token;
     address public immutable court;
+    address public immutable feeCollector;
     uint48 public immutable claimWindow;
+    uint16 public immutable feeRate;
 
     uint16 public detection;
     uint256 public jobCount;
@@ -39,12 +42,19 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
 
     /// @param claimWindow_ seconds in which shares of a pot can be claimed
     /// @param detection_ basis points: how surely an audit finds a faked leaf that it looks at
-    constructor(IERC20 token_, address court_, address manager, uint48 claimWindow_, uint16 detection_)
-        AccessManaged(manager)
-    {
-        token = token_;
-        court = court_;
-        claimWindow = claimWindow_;
+    /// @param feeRate_ basis points of what each committee shares, for the network; at most 2,000
+    constructor(
+        IERC20 token_,
+        address court_,
+        address feeCollector_,
+        address manager,
+        uint48 claimWindow_,
+        uint16 detection_,
+        uint16 feeRate_
+    ) AccessManaged(manager) {
+        require(feeRate_ <= FEE_RATE_LIMIT, JobEscrowInvalidFeeRate(feeRate_));
+        (token, court, feeCollector) = (token_, court_, feeCollector_);
+        (claimWindow, feeRate) = (claimWindow_, feeRate_);
         _setDetection(detection_);
     }
 
@@ -141,19 +151,19 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
         emit BondPosted(jobId, from, amount);
     }
 
-    function payFees(uint256 jobId, address[] calldata verifiers, uint256 each, uint256 pool)
-        external
-        onlyCourt
-        nonReentrant
-    {
+    function payFees(uint256 jobId, address[] calldata verifiers, uint256 pool) external onlyCourt nonReentrant {
         Job storage job = _jobs[jobId];
-        uint256 returned = pool - each * verifiers.length;
+        bool shared = verifiers.length != 0;
+        uint256 fee = shared ? pool * feeRate / Economics.ONE : 0;
+        uint256 each = shared ? (pool - fee) / verifiers.length : 0;
+        uint256 returned = pool - fee - each * verifiers.length;
         _unreserve(jobId, job, pool);
+        creditOf[feeCollector] += fee;
         for (uint256 i = 0; i < verifiers.length; ++i) {
             creditOf[verifiers[i]] += each;
         }
         _giveBack(job, returned);
-        emit FeesPaid(jobId, verifiers, each, returned);
+        emit FeesPaid(jobId, verifiers, each, fee, returned);
     }
 
     function settle(uint256 jobId, address account, uint256 paid, uint256 returned) external onlyCourt nonReentrant {

@@ -8,6 +8,7 @@ import {SafeCast} from "@openzeppelin/contracts/utils/math/SafeCast.sol";
 
 import {RowChallenges} from "./RowChallenges.sol";
 import {IFeedbackGraph} from "./interfaces/IFeedbackGraph.sol";
+import {IJobEscrow} from "./interfaces/IJobEscrow.sol";
 import {IReputationOracle} from "./interfaces/IReputationOracle.sol";
 import {MeritRow, Row} from "./libraries/MeritRow.sol";
 import {TokenIntake} from "./libraries/TokenIntake.sol";
@@ -27,6 +28,7 @@ contract ReputationOracle is RowChallenges, AccessManaged {
     /// @notice Seeds that the parameters can name.
     uint256 public constant MAX_SEEDS = 64;
 
+    IJobEscrow public immutable escrow;
     uint256 public latestFinalEpoch;
     bytes32 public paramsHash;
     address[] private _seeds;
@@ -35,10 +37,12 @@ contract ReputationOracle is RowChallenges, AccessManaged {
     constructor(
         IFeedbackGraph graph_,
         IERC20 token_,
+        IJobEscrow escrow_,
         address manager,
         Settings memory settings,
         Parameters memory parameters
     ) RowChallenges(graph_, token_, settings) AccessManaged(manager) {
+        escrow = escrow_;
         _setParameters(parameters);
     }
 
@@ -73,15 +77,25 @@ contract ReputationOracle is RowChallenges, AccessManaged {
     }
 
     /// @inheritdoc IReputationOracle
-    function finalize(uint256 epoch) external {
+    function finalize(uint256 epoch) external nonReentrant {
         Proposal storage proposal = _live(epoch);
         if (proposal.openDisputes > 0) revert ReputationOracleDisputesOpen(proposal.openDisputes);
         uint256 until = _closesAt(proposal);
         if (block.timestamp < until) revert ReputationOracleWindowOpen(until);
         proposal.status = Status.FINAL;
         latestFinalEpoch = epoch; // The graph goes on to a later epoch only when this one is settled.
-        creditOf[proposal.proposer] += bond;
         emit Finalized(epoch, proposal.rowsRoot);
+        address proposer = proposal.proposer;
+        uint256 reward = escrow.creditOf(address(this));
+        if (reward > 0) {
+            // Scores become final even if the token refuses the escrow's payment.
+            try escrow.withdraw() {
+                emit Rewarded(epoch, proposer, reward);
+            } catch {
+                reward = 0;
+            }
+        }
+        creditOf[proposer] += bond + reward;
     }
 
     /// @inheritdoc IReputationOracle

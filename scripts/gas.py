@@ -1,4 +1,4 @@
-"""What the contracts' calls cost, measured on a local chain whose blocks are the same every time.
+"""What the contracts' calls cost, measured on a local chain.
 
 `python -m scripts.gas` writes `tests/contracts/gas.json`; `--check` fails when a figure has grown.
 Figures are the receipts' `gasUsed`, except for the draw, which a transaction makes only as a part of `AuditCourt.draw`.
@@ -13,7 +13,6 @@ from typing import Any
 
 from eth_abi.abi import encode
 from eth_account import Account
-from eth_account.messages import encode_typed_data
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
@@ -23,12 +22,14 @@ from web3 import Web3
 from web3.contract.contract import ContractFunction
 from web3.types import RPCEndpoint, Wei
 
+from chain.contribution import Batch
 from chain.deploy import deploy
 from chain.errors import MeritError
 from chain.localnet import DEVELOPMENT_KEY, local_chain
 from chain.merkle import leaf_hash, merkle_proof, merkle_root
 from chain.network import Network
 from chain.parameters import LOCAL, TOKEN, Windows
+from chain.typed_data import sign
 
 SNAPSHOT = Path(__file__).resolve().parent.parent / "tests" / "contracts" / "gas.json"
 
@@ -47,24 +48,14 @@ LIMITS = {
     "claim_depth_17": 80_000,
 }
 CALL_LIMIT = 5_000_000
+# The chain's randomness cannot be fixed, so another committee is drawn in each run, along other paths of the tree.
+_BY_LOT = {"draw_and_seat_k5", "finalize_and_settle_k5_m4", "finalize_k5_m4", "largest_draw", "largest_finalize"}
+_LOT_MARGIN = 0.02
 
 _OPTIONS = ("--timestamp", "1750000000", "--base-fee", "0", "--gas-price", "0", "--chain-id", "31337")
 _PERIOD = 8
 _REQUESTER = to_checksum_address(f"0x{'a1' * 20}")
 _CONTRIBUTOR = Account.from_key(f"0x{'c0' * 32}")
-_BATCH_TYPE = {
-    "Batch": [
-        {"name": "jobId", "type": "uint256"},
-        {"name": "contributor", "type": "address"},
-        {"name": "first", "type": "uint64"},
-        {"name": "count", "type": "uint32"},
-        {"name": "units", "type": "uint64"},
-        {"name": "leavesRoot", "type": "bytes32"},
-        {"name": "dataHash", "type": "bytes32"},
-        {"name": "deadline", "type": "uint48"},
-    ]
-}
-Batch = dict[str, Any]
 
 
 class GasGrewError(MeritError):
@@ -125,9 +116,9 @@ def measure(url: str) -> dict[str, int]:
     _measure_vault(bench, figures)
     _join_members(bench, range(32))
     job = _open_job(bench, {"committeeSize": 5, "samples": 4, "words": 1})
-    for suffix in ("_new_edges", ""):
-        # The second batch is of a pair that has dealt before; its verifiers have had credit before, too.
-        _measure_audit(bench, job, suffix, figures)
+    _measure_audit(bench, job, "_new_edges", figures)
+    _credit_members(bench, job)
+    _measure_audit(bench, job, "", figures)  # of a pair that has dealt before; its verifiers have credit, too
     _measure_second_batch(bench, job, figures)
     figures["withdraw_credit"] = bench.send(_CONTRIBUTOR.address, bench.escrow.withdraw())
     _measure_claim(bench, figures)
@@ -153,7 +144,7 @@ def _measure_vault(bench: Bench, figures: dict[str, int]) -> None:
 def _join_members(bench: Bench, numbers: range) -> None:
     vault, stake = bench.network.vault.address, 1_000 * TOKEN
     for number in numbers:
-        account = to_checksum_address(keccak(encode(["string", "uint256"], ["member", number]))[:20])
+        account = _member(number)
         bench.hurry(bench.deployer.address, bench.token.transfer(account, stake))
         bench.hurry(account, bench.token.approve(vault, stake))
         bench.hurry(account, bench.vault.deposit(stake))
@@ -161,6 +152,17 @@ def _join_members(bench: Bench, numbers: range) -> None:
     bench.mine(2 * _PERIOD)
     if bench.vault.totalWeight(bench.web3.eth.block_number).call() < len(numbers) * stake // 10**9:
         raise GasGrewError("Not every member could join; run the contracts' tests first.")
+
+
+def _credit_members(bench: Bench, job: int) -> None:
+    court = bench.network.court.address
+    bench.send(court, bench.escrow.reserve(job, 20))
+    for number in range(32):
+        bench.send(court, bench.escrow.settle(job, _member(number), 1, 0))
+
+
+def _member(number: int) -> ChecksumAddress:
+    return to_checksum_address(keccak(encode(["string", "uint256"], ["member", number]))[:20])
 
 
 def _measure_draws(bench: Bench, figures: dict[str, int]) -> None:
@@ -192,28 +194,26 @@ def _open_job(bench: Bench, audit: dict[str, int]) -> int:
 
 
 def _next_batch(bench: Bench, job: int, first: int | None = None) -> tuple[Batch, bytes]:
-    batch = {
-        "jobId": job,
-        "contributor": _CONTRIBUTOR.address,
-        "first": bench.court.nextLeaf(job, _CONTRIBUTOR.address).call() if first is None else first,
-        "count": 20,
-        "units": 20,
-        "leavesRoot": keccak(text="leaves"),
-        "dataHash": keccak(text="data"),
-        "deadline": 2**40,
-    }
-    domain = {"name": "Merit", "version": "1", "chainId": 31337, "verifyingContract": bench.network.court.address}
-    signed = _CONTRIBUTOR.sign_message(encode_typed_data(domain, _BATCH_TYPE, batch))
-    return batch, bytes(signed.signature)
+    batch = Batch(
+        job_id=job,
+        contributor=_CONTRIBUTOR.address,
+        first=bench.court.nextLeaf(job, _CONTRIBUTOR.address).call() if first is None else first,
+        count=20,
+        units=20,
+        leaves_root=keccak(text="leaves"),
+        data_hash=keccak(text="data"),
+        deadline=2**40,
+    )
+    return batch, sign(_CONTRIBUTOR, bench.network.domain.batch(batch))
 
 
 def _measure_audit(bench: Bench, job: int, suffix: str, figures: dict[str, int]) -> None:
     """One audit with k = 5 and m = 4, all honest, from the record to the settlement."""
     batch, signature = _next_batch(bench, job)
-    record = bench.send(_REQUESTER, bench.court.record([batch], [signature]))
+    record = bench.send(_REQUESTER, bench.court.record([batch.as_tuple()], [signature]))
     draw, finalize, commits, disclosure, reveals = _run_audit(bench, batch, samples=4, words=1)
     bench.mine(2)
-    settle = bench.send(_REQUESTER, bench.court.settle(batch))
+    settle = bench.send(_REQUESTER, bench.court.settle(batch.as_tuple()))
     figures[f"record_first{suffix}"] = record
     figures[f"finalize_and_settle{suffix}_k5_m4"] = finalize + settle
     if not suffix:
@@ -230,17 +230,18 @@ def _measure_audit(bench: Bench, job: int, suffix: str, figures: dict[str, int])
 def _measure_second_batch(bench: Bench, job: int, figures: dict[str, int]) -> None:
     """What one more batch adds to a call that records two."""
     first, first_signature = _next_batch(bench, job)
-    second, second_signature = _next_batch(bench, job, first["first"] + first["count"])
-    alone = bench.court.record([first], [first_signature]).estimate_gas({"from": _REQUESTER, "gasPrice": Wei(0)})
-    both = bench.court.record([first, second], [first_signature, second_signature])
-    figures["record_next"] = int(both.estimate_gas({"from": _REQUESTER, "gasPrice": Wei(0)})) - int(alone)
+    second, second_signature = _next_batch(bench, job, first.first + first.count)
+    one = bench.court.record([first.as_tuple()], [first_signature])
+    both = bench.court.record([first.as_tuple(), second.as_tuple()], [first_signature, second_signature])
+    alone, together = (int(call.estimate_gas({"from": _REQUESTER, "gasPrice": Wei(0)})) for call in (one, both))
+    figures["record_next"] = together - alone
 
 
 def _run_audit(bench: Bench, batch: Batch, samples: int, words: int) -> tuple[int, int, list[int], int, list[int]]:
     """Gas of the draw, the finalization, every commit, the disclosure and every reveal."""
-    batch_id = bench.court.hashBatch(batch).call()
+    batch_id = bench.court.hashBatch(batch.as_tuple()).call()
     bench.mine(3)
-    draw = bench.send(_REQUESTER, bench.court.draw(batch))
+    draw = bench.send(_REQUESTER, bench.court.draw(batch.as_tuple()))
     event = bench.network.court.events.Drawn().get_logs(from_block="latest")[-1]["args"]
     committee: Sequence[ChecksumAddress] = event["committee"]
     digests = [int.from_bytes(keccak(encode(["uint256"], [i])), "big") for i in range(samples * words)]
@@ -250,13 +251,13 @@ def _run_audit(bench: Bench, batch: Batch, samples: int, words: int) -> tuple[in
         commitment = bench.court.commitmentOf(batch_id, 0, verifier, digests, verdicts, payload, salt).call()
         commits.append(bench.send(verifier, bench.court.commit(batch_id, commitment)))
     openings = keccak(text="openings")
-    disclosure = bench.send(_CONTRIBUTOR.address, bench.court.disclose(batch, digests, openings))
+    disclosure = bench.send(_CONTRIBUTOR.address, bench.court.disclose(batch.as_tuple(), digests, openings))
     reveal: Callable[[], ContractFunction] = lambda: bench.court.reveal(  # noqa: E731
         batch_id, digests, verdicts, opened, payload, salt
     )
     reveals = [bench.send(verifier, reveal()) for verifier in committee]
     given = [(digests, verdicts, opened, payload)] * len(committee)
-    finalize = bench.send(_REQUESTER, bench.court.finalize(batch, event["seed"], committee, given, digests))
+    finalize = bench.send(_REQUESTER, bench.court.finalize(batch.as_tuple(), event["seed"], committee, given, digests))
     return draw, finalize, commits, disclosure, reveals
 
 
@@ -277,7 +278,7 @@ def _measure_largest(bench: Bench, figures: dict[str, int]) -> None:
     """The largest audit that a job can ask for: 21 seats, 12 leaves, 2 words."""
     job = _open_job(bench, {"committeeSize": 21, "samples": 12, "words": 2})
     batch, signature = _next_batch(bench, job)
-    bench.send(_REQUESTER, bench.court.record([batch], [signature]))
+    bench.send(_REQUESTER, bench.court.record([batch.as_tuple()], [signature]))
     draw, finalize, _, disclosure, reveals = _run_audit(bench, batch, samples=12, words=2)
     figures.update(
         largest_draw=draw, largest_disclose=disclosure, largest_reveal=max(reveals), largest_finalize=finalize
@@ -293,7 +294,7 @@ def check(figures: dict[str, int], snapshot: dict[str, int]) -> None:
     problems = [
         f"{name} costs {gas:,}, {gas - snapshot[name]:,} more than in the snapshot"
         for name, gas in figures.items()
-        if gas > snapshot.get(name, gas)
+        if gas > snapshot.get(name, gas) * (1 + _LOT_MARGIN * (name in _BY_LOT))
     ]
     problems += [f"{name} costs {gas:,}, which no call may" for name, gas in figures.items() if gas > CALL_LIMIT]
     if figures.keys() != snapshot.keys():

@@ -96,6 +96,9 @@ class EvidenceShelf:
             raise EvidenceMissingError(f"No block {digest.hex()} was published.") from None
 
 
+AUDIT_FEE = 3 * TOKEN
+
+
 @dataclass(frozen=True)
 class Reading:
     """What all participants of a scene have read: by block number, events about batches and hashes."""
@@ -172,7 +175,7 @@ class Scene:
         terms = Terms(
             kind=Kind.INFERENCE,
             price=TOKEN // 100,
-            audit_fee=3 * TOKEN,
+            audit_fee=AUDIT_FEE,
             slash_per_unit=TOKEN // 10,
             audit_rate_floor=10_000,
             audit_rate_ceiling=10_000,

@@ -55,7 +55,7 @@ interface IJobEscrow {
     event JobToppedUp(uint256 indexed jobId, address indexed from, uint256 amount);
     event JobClosed(uint256 indexed jobId, uint256 refund);
     event BondPosted(uint256 indexed jobId, address indexed from, uint256 amount);
-    event FeesPaid(uint256 indexed jobId, address[] verifiers, uint256 each, uint256 returned);
+    event FeesPaid(uint256 indexed jobId, address[] verifiers, uint256 each, uint256 networkFee, uint256 returned);
     event JobSettled(uint256 indexed jobId, address indexed account, uint256 paid, uint256 returned);
     event PotFilled(uint256 indexed jobId, bytes32 indexed batchId, bytes32 root, uint256 amount, uint256 until);
     event PotClaimed(bytes32 indexed batchId, address indexed account, uint256 amount);
@@ -77,6 +77,7 @@ interface IJobEscrow {
     /// @dev Full reputation's audit rate times the detection rate must reach `needed` basis points.
     error JobEscrowCheatingPays(uint256 caught, uint256 needed);
     error JobEscrowInvalidDetection(uint256 basisPoints);
+    error JobEscrowInvalidFeeRate(uint256 basisPoints);
     error JobEscrowInvalidProof(bytes32 batchId, address account, uint256 amount);
     error JobEscrowAlreadyClaimed(bytes32 batchId, address account);
     error JobEscrowPotExhausted(bytes32 batchId, uint256 available, uint256 needed);
@@ -131,8 +132,9 @@ interface IJobEscrow {
     /// @notice Pulls an appeal's bond from `from` into the job's reserved part.
     function postBond(uint256 jobId, address from, uint256 amount) external;
 
-    /// @notice Takes `pool` from the reserved part: credits `each` to every verifier, returns the rest to the job.
-    function payFees(uint256 jobId, address[] calldata verifiers, uint256 each, uint256 pool) external;
+    /// @notice Takes `pool` from the reserved part: credits `feeRate` of it to `feeCollector` and an equal share of the rest
+    /// to every verifier, returns what is left to the job; all of it where there are no verifiers.
+    function payFees(uint256 jobId, address[] calldata verifiers, uint256 pool) external;
 
     /// @notice Takes `paid + returned` from the reserved part: credits `paid` to `account`, returns the rest to the job.
     function settle(uint256 jobId, address account, uint256 paid, uint256 returned) external;
@@ -158,4 +160,10 @@ interface IJobEscrow {
     function creditOf(address account) external view returns (uint256);
     function jobCount() external view returns (uint256);
     function detection() external view returns (uint16 basisPoints);
+
+    /// @notice The network's fee: basis points of what each committee shares.
+    function feeRate() external view returns (uint16 basisPoints);
+
+    /// @notice Whom the network's fees are credited to: the reputation oracle, for the proposers of its scores.
+    function feeCollector() external view returns (address);
 }

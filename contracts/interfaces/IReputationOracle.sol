@@ -105,6 +105,7 @@ interface IReputationOracle {
         uint256 finalizableAt
     );
     event Finalized(uint256 indexed epoch, bytes32 rowsRoot);
+    event Rewarded(uint256 indexed epoch, address indexed proposer, uint256 reward);
     /// @param bounty Half of the bond, the challenger's; the rest is burned.
     event Voided(
         uint256 indexed epoch, address indexed proposer, address indexed challenger, Fault fault, uint256 bounty
@@ -162,7 +163,8 @@ interface IReputationOracle {
     /// @param paramsHash `paramsHash()`, so that a change of the parameters on the way refuses the proposal.
     function propose(uint256 epoch, bytes32 rowsRoot, uint256 rowCount, bytes32 paramsHash, bytes32 rowsCid) external;
 
-    /// @notice Makes a proposal final after its window, and credits the bond back. Anyone may call it.
+    /// @notice Makes a proposal final after its window; credits the proposer the bond and, as its reward, the network's
+    /// fees that the escrow has credited to this contract since the last final epoch. Anyone may call it.
     function finalize(uint256 epoch) external;
 
     /// @notice Pays the caller its credit.

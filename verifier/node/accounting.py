@@ -19,11 +19,16 @@ class Result:
 def result(audit: Audit, verifier: ChecksumAddress, terms: JobTerms) -> Result:
     """What `verifier` has earned and lost over all rounds of an audit so far."""
     earned = sum(
-        _pool(terms, decision.appeals) // decision.agreed.bit_count()
+        _shared(_pool(terms, decision.appeals), terms.fee_rate) // decision.agreed.bit_count()
         for decision in audit.decisions
         if verifier in decision.committee and decision.agreed >> decision.committee.index(verifier) & 1
     )
     return Result(earned, sum(amount for account, amount in audit.penalties if account == verifier))
+
+
+def _shared(pool: int, fee_rate: int) -> int:
+    """What the network leaves to the committee (`JobEscrow.payFees`)."""
+    return pool - pool * fee_rate // 10_000
 
 
 def _pool(terms: JobTerms, appeals: int) -> int:

@@ -13,7 +13,8 @@ from verifier.node.journal import Draw
 class JobTerms:
     """What an audit needs of a job; it never changes.
 
-    specification: SHA-256 digest. audit_fee: in the token's smallest unit.
+    specification: SHA-256 digest. audit_fee: in the token's smallest unit. fee_rate: the network's part of what a
+    committee shares, in basis points.
     """
 
     requester: ChecksumAddress
@@ -22,6 +23,7 @@ class JobTerms:
     words: int
     committee_size: int
     audit_fee: int
+    fee_rate: int
     specification: bytes
 
 

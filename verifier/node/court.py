@@ -93,7 +93,9 @@ class Court:
         """The terms of a job."""
         if job_id not in self._terms:
             with _reading():
-                raw, requester = self._structs("JobEscrow").functions.termsOf(job_id).call()
+                escrow = self._structs("JobEscrow").functions
+                raw, requester = escrow.termsOf(job_id).call()
+                fee_rate = escrow.feeRate().call()
             self._terms[job_id] = JobTerms(
                 requester=requester,
                 shared=raw.kind != 0,
@@ -101,6 +103,7 @@ class Court:
                 words=raw.words,
                 committee_size=raw.committeeSize,
                 audit_fee=raw.auditFee,
+                fee_rate=fee_rate,
                 specification=raw.specification,
             )
         return self._terms[job_id]

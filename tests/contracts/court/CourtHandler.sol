@@ -121,8 +121,8 @@ abstract contract CourtHandler is CourtTest {
     // ------------------------------------------------------------------ books
 
     function accounts() public view returns (address[] memory list) {
-        list = new address[](verifiers.length + 2);
-        (list[0], list[1]) = (requester, contributor);
+        list = new address[](verifiers.length + 3);
+        (list[0], list[1], list[verifiers.length + 2]) = (requester, contributor, address(oracle));
         for (uint256 i = 0; i < verifiers.length; ++i) {
             list[i + 2] = verifiers[i];
         }

@@ -21,6 +21,8 @@ import {Test} from "../Test.sol";
 abstract contract CourtTest is Test {
     uint96 internal constant PRICE = 1e18;
     uint96 internal constant FEE = 50e18;
+    /// @dev What the verifiers have of it: the network takes a twentieth.
+    uint96 internal constant SHARED_FEE = 47.5e18;
     uint96 internal constant SLASH = 5e18;
     uint96 internal constant STAKE = 1_000e18;
     uint16 internal constant TAU = 40;
@@ -91,7 +93,15 @@ abstract contract CourtTest is Test {
             court_,
             IStakeVault.Parameters({minimumStake: 100e18, unbondingDelay: 7 days, periodBlocks: PERIOD})
         );
-        escrow = new JobEscrow(token, court_, address(manager), CLAIM_WINDOW, 9_000);
+        escrow = new JobEscrow(
+            token,
+            court_,
+            vm.computeCreateAddress(address(this), nonce + 3),
+            address(manager),
+            CLAIM_WINDOW,
+            9_000,
+            500
+        );
         graph = new FeedbackGraph(court_, vm.computeCreateAddress(address(this), nonce + 3), 7 days);
         address[] memory seeds = new address[](1);
         seeds[0] = requester;
@@ -100,6 +110,7 @@ abstract contract CourtTest is Test {
         oracle = new ReputationOracle(
             graph,
             token,
+            escrow,
             address(manager),
             IReputationOracle.Settings({bond: 1e18, challengeWindow: 1 days, proposalWindow: 2 days}),
             IReputationOracle.Parameters({stop: 1 << 42, bridgeDecay: 1 << 43, seeds: seeds, seedWeights: weights})

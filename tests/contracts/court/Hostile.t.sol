@@ -87,7 +87,7 @@ contract CourtHostileTest is CourtTest {
         escrow.withdraw();
         vm.prank(round.committee[0]);
         escrow.withdraw();
-        vm.assertEq(blocking.balanceOf(round.committee[0]), FEE / 5, "paid");
+        vm.assertEq(blocking.balanceOf(round.committee[0]), SHARED_FEE / 5, "paid");
         blocking.setBlocked(contributor, false);
         vm.prank(contributor);
         vm.assertEq(escrow.withdraw(), 10 * uint256(PRICE), "kept");

@@ -38,7 +38,7 @@ contract LifeCycleTest is CourtTest {
         assertOutcome(batchId, IAuditCourt.Outcome.PASS);
         vm.assertEq(escrow.creditOf(contributor), 0, "not paid before the appeal window has passed");
         for (uint256 i = 0; i < 5; ++i) {
-            vm.assertEq(escrow.creditOf(round.committee[i]), FEE / 5, "fee");
+            vm.assertEq(escrow.creditOf(round.committee[i]), SHARED_FEE / 5, "fee");
             vm.assertEq(activeStake(round.committee[i]), STAKE, "verifier's stake");
         }
         settle(batch);
@@ -96,7 +96,7 @@ contract LifeCycleTest is CourtTest {
         assertOutcome(batchId, IAuditCourt.Outcome.GREY);
         court.settle(batch); // At once: there is nothing to appeal against.
         _assertUnpaid(PAY);
-        vm.assertEq(escrow.creditOf(round.committee[0]), FEE / 5, "fee");
+        vm.assertEq(escrow.creditOf(round.committee[0]), SHARED_FEE / 5, "fee");
     }
 
     function test_Fraud_SlashesHalfToTheRequester() external {
@@ -188,7 +188,7 @@ contract LifeCycleTest is CourtTest {
         runRound(batch, round, plays, new uint256[](2));
         vm.assertEq(activeStake(round.committee[1]), STAKE - 2e18, "outlier");
         vm.assertEq(escrow.creditOf(round.committee[1]), 0, "an outlier earns nothing");
-        vm.assertEq(escrow.creditOf(round.committee[0]), FEE / 4, "the others share the whole fee");
+        vm.assertEq(escrow.creditOf(round.committee[0]), SHARED_FEE / 4, "the others share the whole fee");
 
         (batch, batchId) = recordNext();
         round = draw(batch);
@@ -257,8 +257,10 @@ contract LifeCycleTest is CourtTest {
         for (uint256 i = 0; i < 5; ++i) {
             credited += escrow.creditOf(round.committee[i]);
         }
-        vm.assertEq(credited, fee / 5 * 5, "credited");
-        vm.assertEq(escrow.jobOf(job).free, 10_000e18 - PAY - credited, "free");
+        uint256 networkFee = fee / 20;
+        vm.assertEq(escrow.creditOf(address(oracle)), networkFee, "the network's");
+        vm.assertEq(credited, (fee - networkFee) / 5 * 5, "credited");
+        vm.assertEq(escrow.jobOf(job).free, 10_000e18 - PAY - networkFee - credited, "free");
     }
 
     function test_Threat10_SettleTwice_Reverts() external {

@@ -18,6 +18,7 @@ abstract contract EscrowTest is Test {
     AccessManager internal manager;
     JobEscrow internal escrow;
     address internal court = makeAddr("court");
+    address internal collector = makeAddr("collector");
     address internal requester = makeAddr("requester");
     address internal alice = makeAddr("alice");
     address internal bob = makeAddr("bob");
@@ -31,7 +32,12 @@ abstract contract EscrowTest is Test {
     }
 
     function newEscrow(IERC20 asset) internal returns (JobEscrow) {
-        return new JobEscrow(asset, court, address(manager), CLAIM_WINDOW, DETECTION);
+        return new JobEscrow(asset, court, collector, address(manager), CLAIM_WINDOW, DETECTION, feeRate());
+    }
+
+    /// @dev None here, so that round amounts stay round; `Fees.t.sol` has one.
+    function feeRate() internal pure virtual returns (uint16) {
+        return 0;
     }
 
     function fund(address account, uint256 amount) internal {

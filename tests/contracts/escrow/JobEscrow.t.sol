@@ -153,7 +153,7 @@ contract JobEscrowTest is EscrowTest {
 
         vm.startPrank(court);
         escrow.settle(jobId, alice, 5e18, 4e18);
-        escrow.payFees(jobId, new address[](0), 0, 1e18);
+        escrow.payFees(jobId, new address[](0), 1e18);
         escrow.fillPot(jobId, "batch", Leaf.share("batch", bob, 5e18), 5e18);
         vm.stopPrank();
         escrow.claim("batch", bob, 5e18, new bytes32[](0));
@@ -241,7 +241,7 @@ contract JobEscrowTest is EscrowTest {
         bytes[6] memory calls = [
             abi.encodeCall(IJobEscrow.reserve, (jobId, 1)),
             abi.encodeCall(IJobEscrow.postBond, (jobId, requester, 1)),
-            abi.encodeCall(IJobEscrow.payFees, (jobId, new address[](0), 0, 0)),
+            abi.encodeCall(IJobEscrow.payFees, (jobId, new address[](0), 0)),
             abi.encodeCall(IJobEscrow.settle, (jobId, alice, 0, 0)),
             abi.encodeCall(IJobEscrow.fillPot, (jobId, "batch", 0, 0)),
             abi.encodeCall(IJobEscrow.endorse, ("batch", alice))
@@ -291,7 +291,7 @@ contract JobEscrowTest is EscrowTest {
         vm.expectRevert(reason);
         escrow.settle(jobId, alice, 15e18, 1);
         vm.expectRevert(reason);
-        escrow.payFees(jobId, new address[](0), 0, 15e18 + 1);
+        escrow.payFees(jobId, new address[](0), 15e18 + 1);
         vm.expectRevert(reason);
         escrow.fillPot(jobId, "batch", 0, 15e18 + 1);
         vm.stopPrank();

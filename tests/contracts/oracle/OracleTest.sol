@@ -2,8 +2,10 @@
 pragma solidity 0.8.37;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
 import {FeedbackGraph} from "../../../contracts/FeedbackGraph.sol";
+import {JobEscrow} from "../../../contracts/JobEscrow.sol";
 import {MeritToken} from "../../../contracts/MeritToken.sol";
 import {ReputationOracle} from "../../../contracts/ReputationOracle.sol";
 import {IFeedbackGraph} from "../../../contracts/interfaces/IFeedbackGraph.sol";
@@ -25,6 +27,7 @@ abstract contract OracleTest is Test {
     AccessManager internal manager;
     FeedbackGraph internal graph;
     ReputationOracle internal oracle;
+    JobEscrow internal escrow;
     SlowMeritRank internal slow;
     address internal proposer = makeAddr("proposer");
     address internal challenger = makeAddr("challenger");
@@ -37,15 +40,20 @@ abstract contract OracleTest is Test {
         token = new MeritToken(address(this), type(uint96).max);
         manager = new AccessManager(address(this));
         slow = new SlowMeritRank();
-        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
+        address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 2);
+        escrow = new JobEscrow(token, address(this), predicted, address(manager), 1 days, 9_000, 500);
         graph = new FeedbackGraph(address(this), predicted, EPOCH);
-        oracle = new ReputationOracle(graph, token, address(manager), settings(), parameters(ONE));
+        oracle = newOracle(token);
         for (uint256 i = 0; i < 2; ++i) {
             address account = i == 0 ? proposer : challenger;
             require(token.transfer(account, 100 * BOND));
             vm.prank(account);
             token.approve(address(oracle), type(uint256).max);
         }
+    }
+
+    function newOracle(IERC20 asset) internal returns (ReputationOracle) {
+        return new ReputationOracle(graph, asset, escrow, address(manager), settings(), parameters(ONE));
     }
 
     function settings() internal pure returns (IReputationOracle.Settings memory) {

@@ -7,6 +7,7 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 
 import {ReputationOracle} from "../../../contracts/ReputationOracle.sol";
 import {IFeedbackGraph} from "../../../contracts/interfaces/IFeedbackGraph.sol";
+import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {IReputationOracle} from "../../../contracts/interfaces/IReputationOracle.sol";
 import {Row} from "../../../contracts/libraries/MeritRow.sol";
 import {TokenIntake} from "../../../contracts/libraries/TokenIntake.sol";
@@ -109,7 +110,7 @@ contract ProposalsTest is OracleTest {
 
     function test_Threat13_BondInATokenThatTakesAFee_IsRefused() external {
         FeeToken fee = new FeeToken();
-        oracle = new ReputationOracle(graph, fee, address(manager), settings(), parameters(ONE));
+        oracle = newOracle(fee);
         fee.mint(address(this), BOND);
         fee.approve(address(oracle), BOND);
         bytes32 paramsHash = oracle.paramsHash();
@@ -145,10 +146,56 @@ contract ProposalsTest is OracleTest {
         oracle.withdraw();
     }
 
+    function test_Finalize_RewardsTheProposerWithTheFees() external {
+        uint256 fees = _collectedFees();
+        propose(honest);
+        finalize();
+        vm.assertEq(oracle.creditOf(proposer), BOND + fees, "bond and reward");
+        vm.prank(proposer);
+        vm.assertEq(oracle.withdraw(), BOND + fees, "withdrawn");
+        vm.assertEq(token.balanceOf(address(oracle)), 0, "nothing left");
+    }
+
+    function test_Finalize_AVoidedProposalHasNoReward() external {
+        uint256 fees = _collectedFees();
+        Row[] memory wrong = honest;
+        wrong[1].score += 1e15;
+        propose(wrong);
+        challengeRow(wrong, 1);
+        assertVoid();
+        propose(honest);
+        finalize();
+        vm.assertEq(oracle.creditOf(proposer), BOND + fees, "kept for the honest one");
+    }
+
+    /// Scores must not wait for a token that refuses to pay.
+    function test_Finalize_WhenTheEscrowCannotPay() external {
+        _collectedFees();
+        propose(honest);
+        vm.mockCallRevert(address(escrow), abi.encodeCall(IJobEscrow.withdraw, ()), "no");
+        finalize();
+        vm.assertEq(oracle.creditOf(proposer), BOND, "bond alone");
+    }
+
+    function _collectedFees() private returns (uint256) {
+        IJobEscrow.Terms memory terms;
+        (terms.price, terms.auditFee, terms.slashPerUnit) = (1e18, 5e18, 20e18);
+        (terms.auditRateFloor, terms.auditRateCeiling) = (10_000, 10_000);
+        (terms.committeeSize, terms.samples, terms.words, terms.hard) = (3, 1, 1, 1);
+        (terms.expiry, terms.specification) = (type(uint48).max, "specification");
+        token.approve(address(escrow), type(uint256).max);
+        uint256 jobId = escrow.open(terms, 100e18);
+        escrow.reserve(jobId, 1);
+        address[] memory verifiers = new address[](1);
+        verifiers[0] = challenger;
+        escrow.payFees(jobId, verifiers, 5e18);
+        return escrow.creditOf(address(oracle));
+    }
+
     function test_Threat12_WithdrawCannotBeEnteredAgain() external {
         HookToken hook = new HookToken();
         ReentrantProposer reentrant = new ReentrantProposer();
-        oracle = new ReputationOracle(graph, hook, address(manager), settings(), parameters(ONE));
+        oracle = newOracle(hook);
         vm.mockCall(address(graph), abi.encodeCall(IFeedbackGraph.boundary, ()), abi.encode(1, vm.getBlockTimestamp(), 2));
         hook.mint(address(reentrant), BOND);
         reentrant.propose(oracle, hook, 1);
@@ -278,6 +325,7 @@ contract ProposalsTest is OracleTest {
             new ReputationOracle(
                 i == 3 ? IFeedbackGraph(proposer) : graph,
                 i == 4 ? IERC20(proposer) : token,
+                escrow,
                 address(manager),
                 wrong,
                 parameters(ONE)

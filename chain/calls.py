@@ -30,7 +30,7 @@ def read_many(web3: Web3, address: str, calls: Sequence[bytes]) -> list[bytes]:
 
     Raises `ChainUnavailableError` where the endpoint does not answer all of them.
     """
-    provider = cast(HTTPProvider, web3.provider)
+    provider: Any = web3.provider
     answers: list[bytes] = []
     for start in range(0, len(calls), _BATCH):
         batch: list[tuple[RPCEndpoint, Any]] = [
@@ -38,8 +38,11 @@ def read_many(web3: Web3, address: str, calls: Sequence[bytes]) -> list[bytes]:
             for call in calls[start : start + _BATCH]
         ]
         try:
-            found = provider.make_batch_request(batch)
-            answers += [bytes.fromhex(cast(Any, answer)["result"][2:]) for answer in cast(Any, found)]
+            if isinstance(provider, HTTPProvider):
+                found = cast(list[Any], provider.make_batch_request(batch))
+            else:  # several endpoints in one, which choose for each question
+                found = [provider.make_request(method, parameters) for method, parameters in batch]
+            answers += [bytes.fromhex(answer["result"][2:]) for answer in found]
         except (requests.RequestException, Web3Exception, ValueError, KeyError, TypeError) as error:
             raise ChainUnavailableError("The chain stopped answering; check the RPC endpoint.") from error
     if len(answers) != len(calls):

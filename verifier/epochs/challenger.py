@@ -26,6 +26,7 @@ from verifier.epochs.proposals import Dispute, DisputeStatus, Proposal, Question
 from verifier.epochs.rows import build_visits
 from verifier.epochs.tree import ProvenRow, RowTree
 from verifier.epochs.withheld import next_demand, rows_with_answers
+from verifier.node.evidence import EvidenceUnreachableError
 
 # In-neighbours' rows in one transaction: below five million gas with proofs of seventeen nodes.
 NEIGHBORS_PER_CALL = 100
@@ -75,7 +76,7 @@ class EpochChallenger:
             or known.published is None
             or (known.proposal.epoch, known.proposal.attempt) != (proposal.epoch, proposal.attempt)
         ):
-            known = examine(self._network, self._history, self._fetch, proposal)
+            known = examine(self._network, self._history, self._fetch_for(proposal), proposal)
             self._examined = known
         return known
 
@@ -205,7 +206,7 @@ class EpochChallenger:
             for event in self._history.attempt(own.epoch)
             if event.name == "DiagonalAnswered" and event.args["account"] == own.subject
         ]
-        return published_tree(digests[-1], root, proposal, self._fetch, own.subject) if digests else None
+        return published_tree(digests[-1], root, proposal, self._fetch_for(proposal), own.subject) if digests else None
 
     def _demand(self, found: Examination, own: RowTree, disputes: Disputes) -> Iterator[str]:
         """Ask for one row at a time of a tree that was not published."""
@@ -238,6 +239,20 @@ class EpochChallenger:
         if credit:
             self._sender.send(self._calls.withdraw())
             yield f"Withdrew {credit} of the token's smallest unit in bonds and bounties."
+
+    def _fetch_for(self, proposal: Proposal) -> Fetch:
+        """A store that is silent is waited for until half of the proposal's own window is over."""
+        patient_until = proposal.finalizable_at - read(self._calls.challengeWindow()) / 2
+
+        def fetch(digest: bytes) -> bytes | None:
+            try:
+                return self._fetch(digest)
+            except EvidenceUnreachableError:
+                if self._now() < patient_until:
+                    raise
+                return None
+
+        return fetch
 
     def _now(self) -> float:
         """A chain that mines only when there is a transaction stands still; one that was moved on is ahead."""

@@ -16,12 +16,16 @@ from verifier.epochs.rows import ScoreParameters, build_rows
 from verifier.epochs.tree import MalformedRowsError, RowTree
 from verifier.epochs.withheld import rows_with_answers
 
-# The bytes with a SHA-256 digest; None where nobody has them.
+# The bytes with a SHA-256 digest, None where nobody has them. Raises `EvidenceUnreachableError` if not all answer.
 Fetch = Callable[[bytes], bytes | None]
 
 
 class NothingProposedError(MeritError):
     """There is no proposal that could be examined."""
+
+
+class RowsMissingError(MeritError):
+    """The rows of an epoch were not published, or are gone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,26 @@ class Examination:
             )
         proof = "; the contracts take no proof of that" if isinstance(self.faults[0], HiddenBridge) else ""
         return f"{proposed} is wrong: {self.faults[0].sentence}{proof}."
+
+
+def final_scores(network: Network, history: EpochHistory, fetch: Fetch, epoch: int) -> RowTree:
+    """The rows of a final epoch; `history` has been read on.
+
+    The published ones, or one's own while the graph is still that of the epoch. Raises `NothingProposedError` where the
+    epoch is not final, `RowsMissingError` where nobody has its rows.
+    """
+    proposal = Proposal.read(network, epoch)
+    if proposal.status is not Status.FINAL:
+        raise NothingProposedError(f"The scores of epoch {epoch} are not final; name another epoch, or wait.")
+    if epoch == read(network.graph.functions.boundary())[0]:
+        own = RowTree(epoch, build_rows(history.graph(), history.parameters()))
+        if own.root == proposal.rows_root:
+            return own
+    digest = bytes(history.attempt(epoch)[0].args["rowsCid"])
+    published = published_tree(digest, proposal.rows_root, proposal, fetch)
+    if published is None:
+        raise RowsMissingError(f"Nobody has the rows of epoch {epoch}; name another API with --evidence.")
+    return published
 
 
 def live_proposal(network: Network) -> Proposal:

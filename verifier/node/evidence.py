@@ -63,6 +63,13 @@ class EvidenceReader:
             )
         raise EvidenceMissingError(f"No evidence store has block {digest.hex()}.")
 
+    def find(self, digest: bytes) -> bytes | None:
+        """As `fetch`; None where every store answered and none has the block."""
+        try:
+            return self.fetch(digest)
+        except EvidenceMissingError:
+            return None
+
     def _fetch_from(self, url: str, digest: bytes) -> bytes | None:
         """The block, None where the store says that it has none or sends too much; `httpx.HTTPError` otherwise."""
         deadline = time.monotonic() + self._limits.seconds

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from threading import Event as StopEvent
 
@@ -14,7 +14,9 @@ from chain.logs import configure_logs
 from chain.network import Network
 from chain.outbox import Outbox
 from chain.sender import TransactionSender
+from verifier.epochs.challenger import EpochChallenger
 from verifier.node.court import Court
+from verifier.node.epochs import watching
 from verifier.node.evidence import EvidenceLimits, EvidenceReader
 from verifier.node.examiner import WorkloadExaminer
 from verifier.node.history import History
@@ -69,9 +71,16 @@ def open_node(
         closing(WorkerWorkbench(start, settings.examination_bytes, settings.examination_seconds)) as workbench,
         ThreadPoolExecutor(_FETCHERS, thread_name_prefix="examine") as examinations,
         ThreadPoolExecutor(_FETCHERS, thread_name_prefix="send") as transactions,
+        ExitStack() as watched,
     ):
+        sender = TransactionSender(network.web3, account, outbox=outbox, fee_limit=settings.fee_limit)
+        if settings.watch_epochs:
+            rows_limits = EvidenceLimits(settings.rows_bytes, settings.evidence_seconds)
+            rows = watched.enter_context(closing(EvidenceReader(settings.evidence_urls, rows_limits)))
+            challenger = EpochChallenger(network, sender, rows.find)
+            watched.enter_context(watching(challenger, telemetry, settings.poll_seconds))
         node = kind(
-            Court(network, TransactionSender(network.web3, account, outbox=outbox, fee_limit=settings.fee_limit)),
+            Court(network, sender),
             history,
             journal,
             examiner or WorkloadExaminer(evidence, workbench, network.domain),

@@ -37,6 +37,10 @@ class NodeSettings(MeritSettings):
     least_withdrawal: int | None = Field(
         default=None, gt=0, description="credit, in the token's smallest unit, from which on it is withdrawn; or never"
     )
+    watch_epochs: bool = Field(
+        default=False, description="recompute what is proposed as an epoch's scores and challenge it where it is wrong"
+    )
+    rows_bytes: int = Field(default=2**28, gt=0, description="longest published rows of an epoch that are read")
     evidence_bytes: int = Field(default=16 * 2**20, gt=0, description="longest block of evidence that is read")
     evidence_seconds: float = Field(default=30.0, gt=0, description="longest time for one block from one store")
 

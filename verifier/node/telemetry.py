@@ -44,6 +44,25 @@ class Telemetry:
             registry=self.registry,
         )
 
+        self._epochs = Counter(
+            "merit_node_epochs",
+            "Proposed scores: examined and right, or wrong; disputes; failures",
+            ["what"],
+            registry=self.registry,
+        )
+
+    def epoch_examined(self, is_right: bool) -> None:
+        """A proposal of an epoch's scores that was recomputed."""
+        self._epochs.labels("right" if is_right else "wrong").inc()
+
+    def epoch_disputed(self) -> None:
+        """Something done about a wrong proposal."""
+        self._epochs.labels("disputed").inc()
+
+    def epoch_failed(self) -> None:
+        """A step of watching proposals that failed."""
+        self._epochs.labels("failed").inc()
+
     def looked(self, now: ChainTime, phases: dict[str, int], duties: int, status: dict[str, Any]) -> None:
         """A look at the chain that succeeded."""
         self._looks.labels("succeeded").inc()

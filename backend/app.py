@@ -33,12 +33,14 @@ from backend.indexer.service import Indexer
 from backend.indexer.source import EventSource, NetworkSource
 from backend.jobs import endpoints as jobs
 from backend.jobs.service import JobBook, JobSource, NetworkJobs
+from backend.models import endpoints as models
 from backend.operation import endpoints as operation
 from backend.operation.limits import RateLimit
 from backend.operation.metrics import Metrics
 from backend.operation.middleware import RequestFrame
 from backend.problems import install_handlers, problems
 from backend.reputation import endpoints as reputation
+from backend.reputation.service import PersonalReputation
 from backend.settings import Settings
 from backend.signatures import SignatureChecker
 from backend.workers import Workers
@@ -52,6 +54,7 @@ _ROUTERS = (
     batches.router,
     evidence.router,
     jobs.router,
+    models.router,
     accounts.router,
     reputation.router,
     epochs.router,
@@ -176,6 +179,7 @@ def _services(
             clock=clock,
         ),
         epochs=epoch_reader,
+        personal=PersonalReputation(database),
         workers=_workers(
             settings=settings,
             chain=chain,

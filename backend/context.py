@@ -17,6 +17,7 @@ from backend.identity.service import Identity
 from backend.indexer.source import Head
 from backend.jobs.service import JobBook
 from backend.operation.metrics import Metrics
+from backend.reputation.service import PersonalReputation
 from backend.settings import Settings
 from backend.workers import Workers
 
@@ -37,6 +38,7 @@ class Services:
     contributions: ContributionService
     identity: Identity
     epochs: EpochReader
+    personal: PersonalReputation
     workers: Workers
     metrics: Metrics
     head: Callable[[], Head]

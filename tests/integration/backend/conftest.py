@@ -17,6 +17,7 @@ import pytest
 import uvicorn
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from structlog.testing import capture_logs
 
 from backend.app import ChainSide, create_app
 from backend.context import Services
@@ -29,6 +30,7 @@ from chain.localnet import DEVELOPMENT_KEY, local_chain
 from chain.network import Network, connect
 from chain.parameters import LOCAL, TOKEN
 from chain.sender import TransactionSender
+from scripts.cli import main
 
 SPECIFICATION = canonical_json({"kind": "inference", "model": "00" * 32, "workload": "text-generation"})
 PRICE = TOKEN // 100
@@ -95,6 +97,7 @@ class Service:
         return client
 
 
+Merit = Callable[..., tuple[int, str, str]]
 Start = Callable[..., AbstractContextManager[Service]]
 ENGINES = ("sqlite", "postgresql") if shutil.which("initdb") else ("sqlite",)
 
@@ -211,3 +214,31 @@ def running(settings: Settings, *, with_workers: bool = False) -> Iterator[Servi
 def service(start: Start) -> Iterator[Service]:
     with start(propose_epochs=True) as service:
         yield service
+
+
+@pytest.fixture
+def merit(
+    chain: Chain,
+    service: Service,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Merit]:
+    """Runs `merit` against the service with the given words; gives exit status, values and diagnostics."""
+    monkeypatch.setenv("MERIT_API_URL", service.url)
+    monkeypatch.setenv("MERIT_RPC_URL", chain.url)
+    monkeypatch.setenv("MERIT_DEPLOYMENT", str(tmp_path / "deployment.json"))
+    monkeypatch.setenv("MERIT_PRIVATE_KEY", chain.contributor.key.hex())
+
+    def run(*words: object) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["merit", *map(str, words)])
+        status = 0
+        try:
+            main()
+        except SystemExit as exit_:
+            status = int(exit_.code or 0)
+        captured = capsys.readouterr()
+        return status, captured.out.strip(), captured.err.strip()
+
+    with capture_logs():  # the service runs in this process, and its log is not the command's answer
+        yield run

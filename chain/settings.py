@@ -9,14 +9,13 @@ import os
 from pathlib import Path
 from typing import Any, Self
 
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
+from eth_account.signers.base import BaseAccount
 from pydantic import Field, SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chain.errors import KeyFileError, MeritError
-from chain.keys import account_from_keystore
+from chain.keys import account_from_keystore, account_from_raw, open_signer
 
 _PREFIX = "MERIT_"
 
@@ -37,6 +36,8 @@ class MeritSettings(BaseSettings):
     keystore: Path | None = Field(default=None, description="keystore-v3 file of the program's key")
     password: SecretStr | None = Field(default=None, description="unlocks the keystore; better as MERIT_PASSWORD_FILE")
     private_key: SecretStr | None = Field(default=None, description="raw key; for test networks only")
+    signer_url: str | None = Field(default=None, description="web3signer that holds the key instead")
+    signer_address: str | None = Field(default=None, description="account at the signer, if it holds several")
     max_fee_gwei: float | None = Field(default=None, gt=0, description="the most that is paid per gas; or no limit")
 
     @classmethod
@@ -69,20 +70,28 @@ class MeritSettings(BaseSettings):
         """The most that is paid, in wei per gas."""
         return None if self.max_fee_gwei is None else int(self.max_fee_gwei * 10**9)
 
-    def account(self) -> LocalAccount:
+    def account(self) -> BaseAccount:
         """The program's key. Raises `KeyFileError` unless exactly one source of it is given and opens."""
-        if self.keystore is not None and self.private_key is not None:
-            raise KeyFileError("Both MERIT_KEYSTORE and MERIT_PRIVATE_KEY are set; keep one of them.")
+        given = [
+            name
+            for name, value in (
+                ("MERIT_KEYSTORE", self.keystore),
+                ("MERIT_PRIVATE_KEY", self.private_key),
+                ("MERIT_SIGNER_URL", self.signer_url),
+            )
+            if value is not None
+        ]
+        if len(given) > 1:
+            both = "Both " if len(given) == 2 else ""
+            raise KeyFileError(f"{both}{' and '.join(given)} are set; keep one of them.")
+        if self.signer_url is not None:
+            return open_signer(self.signer_url, self.signer_address)
         if self.private_key is not None:
-            try:
-                account: LocalAccount = Account.from_key(self.private_key.get_secret_value())
-            except Exception:  # the message of the cause may quote the key, so it is cut off
-                raise KeyFileError(
-                    "MERIT_PRIVATE_KEY does not hold a private key: 0x and 64 hexadecimal digits."
-                ) from None
-            return account
+            return account_from_raw(self.private_key.get_secret_value(), "MERIT_PRIVATE_KEY")
         if self.keystore is None:
-            raise KeyFileError("No key is given; set MERIT_KEYSTORE and MERIT_PASSWORD_FILE, or MERIT_PRIVATE_KEY.")
+            raise KeyFileError(
+                "No key is given; set MERIT_KEYSTORE and MERIT_PASSWORD_FILE, MERIT_SIGNER_URL, or MERIT_PRIVATE_KEY."
+            )
         if self.password is None:
             raise KeyFileError(f"The key {self.keystore} is locked; set MERIT_PASSWORD_FILE.")
         return account_from_keystore(self.keystore, self.password.get_secret_value())

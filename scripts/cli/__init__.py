@@ -6,7 +6,21 @@ import sys
 import typer
 
 from chain.errors import MeritError
-from scripts.cli import batch, contracts, demo, deploy, economics, evidence, reputation, serve, stake, submit, verifier
+from scripts.cli import (
+    batch,
+    contracts,
+    demo,
+    deploy,
+    doctor,
+    economics,
+    evidence,
+    keys,
+    reputation,
+    serve,
+    stake,
+    submit,
+    verifier,
+)
 
 app = typer.Typer(
     name="merit",
@@ -23,9 +37,11 @@ app.command("status")(stake.status)
 app.command("reputation")(reputation.command)
 app.command("economics")(economics.command)
 app.command("demo")(demo.command)
+app.command("doctor")(doctor.command)
 app.add_typer(batch.app, name="batch")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(keys.app, name="keys")
 app.add_typer(stake.app, name="stake")
 app.add_typer(verifier.app, name="verifier")
 

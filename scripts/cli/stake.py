@@ -11,18 +11,8 @@ from rich.table import Table
 
 from chain.errors import MeritError
 from chain.network import Network
-from chain.sender import TransactionSender
 from scripts.cli.amounts import parse_amount, show_amount
-from scripts.cli.options import (
-    DEFAULT_RPC,
-    AsJson,
-    DeploymentFile,
-    Keystore,
-    PasswordFile,
-    Rpc,
-    load_account,
-    open_network,
-)
+from scripts.cli.options import AsJson, Connection, with_connection
 
 app = typer.Typer(help="Deposit, unbond and withdraw stake.", no_args_is_help=True)
 
@@ -30,16 +20,12 @@ Amount = Annotated[str, typer.Argument(help="Tokens, such as 12.5.")]
 
 
 @app.command()
-def deposit(
-    amount: Amount,
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-) -> None:
+@with_connection
+def deposit(connection: Connection, amount: Amount) -> None:
     """Approve and deposit stake."""
     units = parse_amount(amount)
-    network, sender = open_sender(rpc, deployment, keystore, password_file)
+    network = connection.network()
+    sender = connection.sender(network)
     if network.token.functions.allowance(sender.address, network.vault.address).call() < units:
         sender.send(network.token.functions.approve(network.vault.address, units))
     sender.send(network.vault.functions.deposit(units))
@@ -47,48 +33,37 @@ def deposit(
 
 
 @app.command()
-def unbond(
-    amount: Amount,
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-) -> None:
+@with_connection
+def unbond(connection: Connection, amount: Amount) -> None:
     """Begin to take stake out; it can be withdrawn after the unbonding delay."""
     units = parse_amount(amount)
-    network, sender = open_sender(rpc, deployment, keystore, password_file)
+    network = connection.network()
+    sender = connection.sender(network)
     sender.send(network.vault.functions.beginUnbond(units))
     typer.echo(show_amount(units))
 
 
 @app.command()
-def withdraw(
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
-) -> None:
+@with_connection
+def withdraw(connection: Connection) -> None:
     """Withdraw matured stake and bounties."""
-    network, sender = open_sender(rpc, deployment, keystore, password_file)
+    network = connection.network()
+    sender = connection.sender(network)
     before = network.token.functions.balanceOf(sender.address).call()
     sender.send(network.vault.functions.withdraw())
     typer.echo(show_amount(network.token.functions.balanceOf(sender.address).call() - before))
 
 
+@app.command("status")
+@with_connection
 def status(
+    connection: Connection,
     address: Annotated[str | None, typer.Argument(help="Account; default: the key's own.")] = None,
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what an account holds: free, staked, locked, unbonding, claimable, and its reputation."""
-    network = open_network(rpc, deployment)
-    if address is None:
-        account = load_account(keystore, password_file, network.deployment.chain_id).address
-    else:
-        account = parse_address(address)
+    network = connection.network()
+    account = connection.account(network).address if address is None else parse_address(address)
     holdings = read_holdings(network, account)
     if as_json:
         typer.echo(json.dumps(holdings))
@@ -120,15 +95,6 @@ def read_holdings(network: Network, account: ChecksumAddress) -> dict[str, int |
         "committee_member": network.vault.functions.isMember(account).call(),
         "reputation": network.oracle.functions.reputationOf(account).call() / 1e18,
     }
-
-
-def open_sender(
-    rpc: Rpc, deployment: DeploymentFile, keystore: Keystore, password_file: PasswordFile
-) -> tuple[Network, TransactionSender]:
-    """The network and a sender for the key that the options name."""
-    network = open_network(rpc, deployment)
-    account = load_account(keystore, password_file, network.deployment.chain_id)
-    return network, TransactionSender(network.web3, account)
 
 
 def parse_address(text: str) -> ChecksumAddress:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -51,6 +51,10 @@ CREATE TABLE result (
 ) WITHOUT ROWID;
 PRAGMA user_version = 1;
 """
+
+
+# What `owner.exported` says: the journal of a node, one that was moved away, and the file that it was moved in.
+_AT_WORK, _MOVED_AWAY, _ON_ITS_WAY = 0, 1, 2
 
 
 class JournalError(MeritError):
@@ -210,22 +214,9 @@ class Journal:
     def totals(self) -> Totals:
         """Everything that was accounted for."""
         if self._totals is None:
-            self._totals = self._sum()
+            with self._lock:
+                self._totals = _read_totals(self._connection)
         return self._totals
-
-    def _sum(self) -> Totals:
-        with self._lock:
-            spending = self._connection.execute("SELECT step, gas_used, gas_price FROM spending").fetchall()
-            results = self._connection.execute("SELECT earned, lost FROM result").fetchall()
-        spent: dict[str, int] = {}
-        for step, gas_used, gas_price in spending:
-            spent[step] = spent.get(step, 0) + gas_used * gas_price
-        return Totals(
-            audits=len(results),
-            earned=sum(int(earned) for earned, _ in results),
-            lost=sum(int(lost) for _, lost in results),
-            spent=spent,
-        )
 
     def export(self, path: Path) -> None:
         """Write the journal to a new file for another machine. This one is closed to work before the copy exists.
@@ -237,11 +228,11 @@ class Journal:
         partial = path.with_name(path.name + ".partial")
         partial.unlink(missing_ok=True)
         with self._transaction() as connection:
-            connection.execute("UPDATE owner SET exported = 1")
+            connection.execute("UPDATE owner SET exported = ?", (_MOVED_AWAY,))
         copy = sqlite3.connect(partial, isolation_level=None)
         with self._lock:
             self._connection.backup(copy)
-        copy.execute("UPDATE owner SET exported = 0")
+        copy.execute("UPDATE owner SET exported = ?", (_ON_ITS_WAY,))
         copy.close()
         partial.replace(path)
 
@@ -258,26 +249,49 @@ class Journal:
 
 
 def import_journal(exported: Path, path: Path) -> None:
-    """Make an exported file the journal at `path`. Raises `JournalError` where work is recorded already."""
-    if path.exists():
-        known = sqlite3.connect(path)
-        try:
-            was_exported = known.execute("SELECT exported FROM owner").fetchone()[0]
-        except sqlite3.DatabaseError:
-            was_exported = 0
-        finally:
-            known.close()
-        if not was_exported:
-            raise JournalError(f"There is a journal at {path} already; export or move it away first.")
+    """Make an exported file the journal at `path`.
+
+    Raises `JournalError` where work is recorded already, or where the file is not an export: a copy of a journal that
+    is still at work elsewhere would commit a second time.
+    """
+    if path.exists() and _state(path) != _MOVED_AWAY:
+        raise JournalError(f"There is a journal at {path} already; export or move it away first.")
+    if not exported.is_file():
+        raise JournalError(f"Cannot read the exported journal {exported}; name the file that was exported.")
+    if _state(exported) != _ON_ITS_WAY:
+        raise JournalError(f"{exported} was not written by `merit verifier export`; name the file that was.")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    try:
-        shutil.copyfile(exported, partial)
-    except OSError as error:
-        raise JournalError(f"Cannot read the exported journal {exported}; name the file that was exported.") from error
+    shutil.copyfile(exported, partial)
+    with closing(sqlite3.connect(partial, isolation_level=None)) as copy:
+        copy.execute("UPDATE owner SET exported = ?", (_AT_WORK,))
     partial.replace(path)
     # Imported twice, two nodes would do the same work and pay for each other's mistakes.
     exported.unlink()
+
+
+def read_journal(path: Path) -> tuple[JournalOwner, Totals]:
+    """Whose journal is at `path` and what it accounts for. Raises `JournalError` while a node uses it."""
+    if not path.is_file():
+        raise JournalError(f"There is no journal at {path}; name the node's data directory with --data.")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=0, uri=True)) as connection:
+            owner = JournalOwner(*connection.execute("SELECT chain_id, court, verifier FROM owner").fetchone())
+            return owner, _read_totals(connection)
+    except (sqlite3.DatabaseError, TypeError) as error:
+        if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_BUSY:
+            raise JournalError(f"Another node uses the journal {path}; stop it first.") from error
+        raise JournalError(f"{path} is not a journal; restore it or name another.") from error
+
+
+def _state(path: Path) -> int | None:
+    """One of the three states; None for a file that is no journal, or that a node uses."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", timeout=0, uri=True)) as connection:
+            state: int = connection.execute("SELECT exported FROM owner").fetchone()[0]
+            return state
+    except (sqlite3.DatabaseError, TypeError):
+        return None
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, owner: JournalOwner, exported: bool) -> None:
@@ -289,8 +303,10 @@ def _prepare(connection: sqlite3.Connection, path: Path, owner: JournalOwner, ex
         return
     if version != 1:
         raise JournalError(f"The journal {path} was written by a newer version of Merit; update this one.")
-    *named, was_exported = connection.execute("SELECT chain_id, court, verifier, exported FROM owner").fetchone()
-    if was_exported and not exported:
+    *named, state = connection.execute("SELECT chain_id, court, verifier, exported FROM owner").fetchone()
+    if state == _ON_ITS_WAY:
+        raise JournalError(f"{path} is on its way to another machine; put it in place with `merit verifier import`.")
+    if state == _MOVED_AWAY and not exported:
         raise JournalError(f"The journal {path} was exported to another machine; import it back before working here.")
     present = JournalOwner(*named)
     if present != owner:
@@ -315,3 +331,16 @@ def _read_commitment(connection: sqlite3.Connection, draw: Draw) -> JournaledCom
         traces=tuple(CommittedTrace(bytes.fromhex(root), rows) for root, rows in json.loads(traces)),
     )
     return JournaledCommitment(findings, salt)
+
+
+def _read_totals(connection: sqlite3.Connection) -> Totals:
+    results = connection.execute("SELECT earned, lost FROM result").fetchall()
+    spent: dict[str, int] = {}
+    for step, gas_used, gas_price in connection.execute("SELECT step, gas_used, gas_price FROM spending"):
+        spent[step] = spent.get(step, 0) + gas_used * gas_price
+    return Totals(
+        audits=len(results),
+        earned=sum(int(earned) for earned, _ in results),
+        lost=sum(int(lost) for _, lost in results),
+        spent=spent,
+    )

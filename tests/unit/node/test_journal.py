@@ -21,6 +21,7 @@ from verifier.node.journal import (
     JournalOwner,
     SecondCommitmentError,
     import_journal,
+    read_journal,
 )
 
 OWNER = JournalOwner(31337, to_checksum_address("0x" + "c0" * 20), to_checksum_address("0x" + "aa" * 20))
@@ -220,6 +221,52 @@ def test_import__no_such_file__says_so(path: Path, tmp_path: Path) -> None:
     with pytest.raises(JournalError, match="name the file that was exported"):
         import_journal(tmp_path / "nowhere", path)
     assert not path.exists()
+
+
+def test_import__copy_of_a_journal_at_work__refused_and_left_alone(path: Path, tmp_path: Path) -> None:
+    Journal.open(path, OWNER).close()
+    copy = tmp_path / "copy"
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(JournalError, match="was not written by `merit verifier export`"):
+        import_journal(copy, tmp_path / "there.sqlite")
+    assert copy.exists()
+    assert not (tmp_path / "there.sqlite").exists()
+
+
+def test_import__not_a_journal__refused_and_left_alone(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "letter").write_text("something of mine")
+    with pytest.raises(JournalError, match="was not written by `merit verifier export`"):
+        import_journal(tmp_path / "letter", path)
+    assert (tmp_path / "letter").exists()
+    assert not path.exists()
+
+
+def test_open__exported_file_without_an_import__refused(path: Path, tmp_path: Path) -> None:
+    journal = Journal.open(path, OWNER)
+    journal.export(tmp_path / "moved")
+    journal.close()
+    with pytest.raises(JournalError, match="merit verifier import"):
+        Journal.open(tmp_path / "moved", OWNER)
+
+
+def test_read_journal__closed__owner_and_totals(path: Path) -> None:
+    journal = Journal.open(path, OWNER)
+    journal.record_result(b"\x01", 10**19, 5)
+    journal.record_spending(b"\x02", b"\x01", "commit", 21_000, 10**10)
+    with pytest.raises(JournalError, match="Another node uses"):
+        read_journal(path)
+    totals = journal.totals()
+    journal.close()
+    assert read_journal(path) == (OWNER, totals)
+    assert (totals.earned, totals.spent) == (10**19, {"commit": 21_000 * 10**10})
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not a journal"])
+def test_read_journal__none_there__says_so(path: Path, content: bytes | None) -> None:
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(JournalError, match=r"no journal at|is not a journal"):
+        read_journal(path)
 
 
 def test_totals__audits_over__summed_beyond_64_bits(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Rules that make one update of many: each maps updates, shape (n, d), to one, shape (d,)."""
+"""Rules that make one update of many: each maps updates, shape (n, d) with n at least 1, to one, shape (d,)."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import TypeAlias
 
 import numpy as np
 
-from scoring.training.errors import TooFewUpdatesError
 from scoring.training.filters import clipped
 from scoring.training.models import Floats, Rows
 from scoring.training.shapley import Values
@@ -33,24 +32,18 @@ class TrimmedMean:
     fraction: float = 0.3
 
     def __call__(self, updates: Floats) -> Floats:
-        """Raises TooFewUpdatesError where nothing would be left."""
-        cut = int(np.ceil(self.fraction * len(updates)))
-        if 2 * cut >= len(updates):
-            raise TooFewUpdatesError("a trimmed mean", len(updates), 2 * cut + 1)
+        cut = min(int(self.fraction * len(updates)), (len(updates) - 1) // 2)
         return np.asarray(np.sort(updates, axis=0)[cut : len(updates) - cut].mean(axis=0))
 
 
 @dataclass(frozen=True)
 class Krum:
-    """The update that is nearest to its `n - f - 2` nearest others (Blanchard et al., 2017), f = `fraction` n."""
+    """The update that is nearest to its nearest others (Blanchard et al., 2017): `n - fraction n - 2`, at least one."""
 
     fraction: float = 0.3
 
     def __call__(self, updates: Floats) -> Floats:
-        """Raises TooFewUpdatesError where an update has no neighbours to be near to."""
-        near = len(updates) - int(np.ceil(self.fraction * len(updates))) - 2
-        if near < 1:
-            raise TooFewUpdatesError("Krum", len(updates), 5)
+        near = max(1, len(updates) - int(np.ceil(self.fraction * len(updates))) - 2)
         square = (updates**2).sum(axis=1)
         distances = square[:, None] + square - 2 * updates @ updates.T
         np.fill_diagonal(distances, np.inf)

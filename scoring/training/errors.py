@@ -20,8 +20,3 @@ class TooFewPairsError(TrainingError):
 
 class InvalidModelError(TrainingError):
     """Parameters or data whose shapes do not fit the model."""
-
-
-class TooFewUpdatesError(TrainingError):
-    def __init__(self, rule: str, updates: int, needed: int) -> None:
-        super().__init__(f"{rule} needs {needed} updates or more, not {updates}; choose another rule")

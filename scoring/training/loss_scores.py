@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from scoring.training.models import Floats, Model
+from scoring.training.models import CHUNK, Floats, Model
 from scoring.training.shapley import Values
 
 # Of an update's length: a whole step makes rankings inconsistent (Gauntlet, arXiv 2505.21684).
@@ -14,9 +14,13 @@ def loss_deltas(model: Model, base: Floats, updates: Floats) -> Floats:
 
     LossScore is its mean over the samples. base: (d,). updates: (n, d).
     """
-    steps = np.concatenate([np.zeros((1, len(updates))), STEP * np.eye(len(updates))]).astype(updates.dtype)
-    losses = model.losses(base, updates, steps)
-    return np.asarray(losses[0] - losses[1:])
+    found = []
+    for first in range(0, len(updates), CHUNK):
+        chunk = updates[first : first + CHUNK]
+        steps = np.concatenate([np.zeros((1, len(chunk))), STEP * np.eye(len(chunk))]).astype(chunk.dtype)
+        losses = model.losses(base, chunk, steps)
+        found.append(losses[0] - losses[1:])
+    return np.concatenate(found)
 
 
 def first_order_influence(gradient: Floats, updates: Floats) -> Values:

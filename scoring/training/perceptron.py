@@ -31,9 +31,19 @@ class Perceptron:
         self.size = sum((inputs + 1) * outputs for inputs, outputs in pairwise(widths))
         self._features, self._labels = np.ascontiguousarray(features.T), labels
 
+    @property
+    def features(self) -> Floats:
+        """Of the samples that it is judged on, shape (samples, inputs)."""
+        return self._features.T
+
+    @property
+    def labels(self) -> Rows:
+        """Of the samples that it is judged on, shape (samples,)."""
+        return self._labels
+
     def on(self, rows: Rows) -> "Perceptron":
         """The same model, judged on some of the samples."""
-        return Perceptron(self.widths, self._features.T[rows], self._labels[rows])
+        return Perceptron(self.widths, self.features[rows], self._labels[rows])
 
     def losses(self, base: Floats, updates: Floats, mixtures: Floats) -> Floats:
         """As `Model.losses`.

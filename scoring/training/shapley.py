@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
 from math import comb, fsum
 from typing import Any, TypeAlias
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.training.errors import TooFewPairsError, TooManyPlayersError
-from scoring.training.models import Floats, Model
+from scoring.training.models import Floats, Model, Rows
 
 Coalitions: TypeAlias = NDArray[np.bool_]
 Values: TypeAlias = NDArray[np.float64]
@@ -53,13 +54,13 @@ def exact_shapley(game: Game, players: int) -> Values:
 
 
 def kernel_shapley(game: Game, players: int, *, pairs: int, seed: int) -> Estimate:
-    """Shapley values from `2 * pairs + 2` coalitions, with the standard error of each.
+    """Shapley values from at most `2 * pairs + 2` coalitions, with the standard error of each.
 
     Lundberg and Lee, "A Unified Approach to Interpreting Model Predictions" (2017), theorem 2: the values are the
-    weighted least squares fit of an additive game, held to the worth of all players. Coalitions are drawn with their
-    complements (Covert and Lee, "Improving KernelSHAP", 2021); sizes are spread evenly over their weights, and each
-    size is filled by cutting up orders of the players, so that everyone is drawn equally often. The standard error is
-    that of a jackknife over tenths of the pairs.
+    weighted least squares fit of an additive game, held to the worth of all players. Coalitions come with their
+    complements (Covert and Lee, "Improving KernelSHAP", 2021); sizes are spread evenly over their weights, and a size
+    that is not listed whole is filled by cutting up orders of the players, so that everyone is drawn equally often. The
+    standard error is that of a jackknife over tenths of the drawn pairs; 0 where all coalitions are listed.
 
     seed: from 0 to 2**32 - 1. Raises TooFewPairsError where the fit could be undetermined.
     """
@@ -68,15 +69,19 @@ def kernel_shapley(game: Game, players: int, *, pairs: int, seed: int) -> Estima
         return Estimate(ends[1:] - ends[:1], np.zeros(1))
     if pairs < 2 * players:
         raise TooFewPairsError(pairs, 2 * players)
-    half = _drawn(players, pairs, seed)
+    half, weights, drawn = _pairs(players, pairs, seed)
     members = np.concatenate([half, ~half, np.zeros((1, players), np.bool_), np.ones((1, players), np.bool_)])
     worth = np.asarray(game(members), dtype=np.float64)
     nothing, total = worth[-2], worth[-1] - worth[-2]
     design, gains = members[:-2].astype(np.float64), worth[:-2] - nothing
-    part = np.tile(np.arange(pairs) % _PARTS, 2)
-    without = np.array([_fit(design[part != k], gains[part != k], total) for k in range(_PARTS)])
-    spread = (_PARTS - 1) / _PARTS * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
-    return Estimate(_fit(design, gains, total), np.sqrt(spread))
+    fitted = _fit(design, gains, total, weights)
+    parts = min(_PARTS, drawn)
+    if parts < 2:
+        return Estimate(fitted, np.zeros(players))
+    part = np.concatenate([np.full(len(half) - drawn, -1), np.arange(drawn) % parts])
+    without = np.array([_fit(design, gains, total, weights * (part != k)) for k in range(parts)])
+    spread = (parts - 1) / parts * ((without - without.mean(axis=0)) ** 2).sum(axis=0)
+    return Estimate(fitted, np.sqrt(spread))
 
 
 def reconstruction_game(model: Model, base: Floats, updates: Floats, weights: Floats) -> Game:
@@ -96,14 +101,41 @@ def reconstruction_game(model: Model, base: Floats, updates: Floats, weights: Fl
     return worth
 
 
-def _drawn(players: int, pairs: int, seed: int) -> Coalitions:
-    """One coalition of each pair, at most half of the players each, shape (pairs, players)."""
+def _pairs(players: int, pairs: int, seed: int) -> tuple[Coalitions, Values, int]:
+    """One coalition of each pair (pairs, players), the weight of each pair (pairs,), and how many were drawn.
+
+    Small sizes, which weigh most, are listed whole as long as a fair part of the budget suffices for that; the drawn
+    pairs come last. There are fewer than `pairs` where all are listed.
+    """
+    sizes = np.arange(1, players // 2 + 1)
+    mass = (1 + (2 * sizes != players)) / (sizes * (players - sizes))
+    listed: list[Coalitions] = []
+    weights: list[Values] = []
+    budget = pairs
+    for size in sizes.tolist():
+        chosen = list(combinations(range(players), size)) if comb(players, size) <= 2 * budget else []
+        if 2 * size == players:
+            chosen = chosen[: len(chosen) // 2]  # the others are their complements
+        if not chosen or budget * mass[size - 1] / mass[size - 1 :].sum() < len(chosen):
+            break
+        members = np.zeros((len(chosen), players), np.bool_)
+        members[np.arange(len(chosen))[:, None], chosen] = True
+        listed.append(members)
+        weights.append(np.full(len(chosen), mass[size - 1] / len(chosen)))
+        budget -= len(chosen)
+    else:
+        return np.concatenate(listed), np.concatenate(weights), 0
+    left = mass[size - 1 :]
+    listed.append(_drawn(players, sizes[size - 1 :], left / left.sum(), budget, seed))
+    weights.append(np.full(budget, left.sum() / budget))
+    return np.concatenate(listed), np.concatenate(weights), budget
+
+
+def _drawn(players: int, sizes: Rows, shares: Values, pairs: int, seed: int) -> Coalitions:
+    """One coalition of each pair (pairs, players): sizes by their shares, spread evenly."""
     random = np.random.RandomState(seed)  # the one generator of numpy whose stream is frozen
-    sizes = np.arange(1, players)
-    weight = 1 / (sizes * (players - sizes))
-    edges = np.cumsum(weight) / weight.sum()
-    chosen = sizes[np.searchsorted(edges, (np.arange(pairs) + random.uniform()) / pairs)]
-    chosen = np.minimum(chosen, players - chosen)
+    place = np.searchsorted(np.cumsum(shares), (np.arange(pairs) + random.uniform()) / pairs)
+    chosen = sizes[np.minimum(place, len(sizes) - 1)]
     members = np.zeros((pairs, players), np.bool_)
     for size in np.unique(chosen):
         rows = np.flatnonzero(chosen == size)
@@ -113,8 +145,12 @@ def _drawn(players: int, pairs: int, seed: int) -> Coalitions:
     return members
 
 
-def _fit(design: Values, gains: Values, total: np.float64) -> Values:
-    """Least squares for `design @ values = gains` with `values.sum() = total`: the last player takes the rest."""
-    reduced = design[:, :-1] - design[:, -1:]
-    values = np.linalg.lstsq(reduced, gains - design[:, -1] * total)[0]
+def _fit(design: Values, gains: Values, total: np.float64, weights: Values) -> Values:
+    """Least squares for `design @ values = gains` with `values.sum() = total`: the last player takes the rest.
+
+    design: coalitions and then their complements. weights: of each pair.
+    """
+    root = np.sqrt(np.tile(weights, 2))
+    reduced = (design[:, :-1] - design[:, -1:]) * root[:, None]
+    values = np.linalg.lstsq(reduced, (gains - design[:, -1] * total) * root)[0]
     return np.append(values, total - values.sum())

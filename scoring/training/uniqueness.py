@@ -25,7 +25,8 @@ def uniqueness(judged_on: Callable[[Rows], Model], base: Floats, updates: Floats
     easier than other data, and some updates are better than others; both are taken out here: the score is
     `(D[i, i] - mean of D[i, j]) - (mean of D[k, i] - mean of D[k, j])` over at most PEERS other trainers j and k, where
     `D[i, j]` is what update i improves on the data of j, over the standard deviation of such differences between
-    trainers and data that do not belong together. Zeros where fewer than three trainers can be compared.
+    trainers and data that do not belong together. The trainers k are those whose updates do good, so that poisoners
+    cannot blur the comparison. Zeros where fewer than three trainers can be compared.
 
     judged_on: the model on some of the rows. assigned: rows for each trainer. base: (d,). updates: (n, d).
     """
@@ -34,19 +35,20 @@ def uniqueness(judged_on: Callable[[Rows], Model], base: Floats, updates: Floats
     if peers < 2:
         return np.zeros(count)
     scores, spread = np.empty(count), np.empty(count)
-    gains = np.empty((count, count))
+    gains = np.full((count, count), np.nan)
     for j, rows in enumerate(assigned):
         # Nobody farther off is compared on this data.
         near = np.unique((j + np.arange(-peers, peers + 1)) % count)
         gains[near, j] = loss_deltas(judged_on(rows), base, updates[near]).mean(axis=1)
+    helpful = np.nanmean(gains, axis=1) > 0
     for i in range(count):
         others = (i + 1 + np.arange(peers)) % count
-        level = gains[np.ix_(others, others)].copy()
-        np.fill_diagonal(level, np.nan)
-        of_peer, of_data = np.nanmean(level, axis=1), np.nanmean(level, axis=0)
-        excess = gains[others, i] - of_peer
-        scores[i] = (gains[i, i] - gains[i, others].mean()) - excess.mean()
-        residual = level - of_peer[:, None] - of_data + np.nanmean(level)
+        judges = others[helpful[others]] if helpful[others].sum() > 1 else others
+        level = gains[np.ix_(judges, others)]
+        level[judges[:, None] == others] = np.nan
+        of_judge, of_data = np.nanmean(level, axis=1), np.nanmean(level, axis=0)
+        scores[i] = (gains[i, i] - gains[i, others].mean()) - (gains[judges, i] - of_judge).mean()
+        residual = level - of_judge[:, None] - of_data + np.nanmean(level)
         spread[i] = np.sqrt(np.nanmean(residual**2))
     return np.asarray(scores / np.maximum(spread, np.finfo(np.float64).tiny))
 

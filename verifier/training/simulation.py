@@ -44,6 +44,16 @@ class Outcome:
     paid: tuple[float, ...]
 
 
+def digits_dataset() -> Dataset:
+    """The 1,797 digits of scikit-learn: 500 for everyone, 360 to test on, the rest to be owned."""
+    from sklearn.datasets import load_digits  # noqa: PLC0415 (what only tests and benchmarks need)
+
+    digits = load_digits()
+    order = np.random.default_rng(7).permutation(len(digits.target))
+    labels = digits.target.astype(np.int64)
+    return Dataset(digits.data / 16, labels, np.sort(order[:500]), np.sort(order[500:860]))
+
+
 def even_split(data: Dataset, trainers: int, seed: int) -> list[Rows]:
     """The private rows, dealt out at random."""
     return [np.sort(part) for part in np.array_split(np.random.default_rng(seed).permutation(data.private), trainers)]

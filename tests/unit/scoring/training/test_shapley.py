@@ -104,6 +104,14 @@ def test_kernel_shapley__additive_game__exact(worth: Values) -> None:
     assert found.standard_errors == pytest.approx(0, abs=1e-8)
 
 
+@pytest.mark.parametrize("players", [2, 3, 6, 7])
+def test_kernel_shapley__enough_for_all_coalitions__exact(players: int) -> None:
+    game = table_game(np.random.default_rng(players).standard_normal(2**players))
+    found = kernel_shapley(game, players, pairs=2 ** (players - 1) + 2 * players, seed=0)
+    assert found.values == pytest.approx(exact_shapley(game, players), abs=1e-9)
+    assert found.standard_errors == pytest.approx(0)
+
+
 def test_kernel_shapley__one_player__takes_all() -> None:
     assert kernel_shapley(lambda members: 3 * members[:, 0] + 1.0, 1, pairs=1, seed=0).values == pytest.approx([3])
 

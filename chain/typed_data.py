@@ -59,6 +59,9 @@ _REQUEST = _StructType("Request", ("uint256 jobId", "address contributor", "uint
 _RECEIPT = _StructType(
     "Receipt", ("bytes32 leaf", "uint256 jobId", "address contributor", "uint64 sequence", "uint64 receivedAt")
 )
+_OPENING = _StructType(
+    "Opening", ("uint256 jobId", "uint64 number", "uint64 baseNumber", "bytes32 update", "bytes32 salt")
+)
 _CALL = _StructType(
     "Call",
     (
@@ -108,6 +111,10 @@ class Domain:
     def receipt(self, leaf: Leaf, received_at: int) -> SignableMessage:
         """A recorder's promise to put a leaf on the chain; a dropped contribution can be proven by it."""
         return self._message(_RECEIPT.hash_of(leaf.hash, leaf.job_id, leaf.contributor, leaf.sequence, received_at))
+
+    def opening(self, job_id: int, number: int, base_number: int, update: bytes, salt: bytes) -> SignableMessage:
+        """A trainer's update for a round, by its SHA-256 digest; the update was made from the parameters of another."""
+        return self._message(_OPENING.hash_of(job_id, number, base_number, update, salt))
 
     def call(self, call: Call) -> SignableMessage:
         """A program's proof of who sends a request to the HTTP API."""

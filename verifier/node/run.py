@@ -27,6 +27,7 @@ from verifier.node.settings import NodeSettings
 from verifier.node.telemetry import Telemetry
 from verifier.node.workbench import open_workbench
 from verifier.node.worker import WorkerWorkbench
+from verifier.training.examiner import with_training
 
 # Audits whose evidence is fetched, or whose transactions are awaited, at the same time.
 _FETCHERS = 8
@@ -83,7 +84,7 @@ def open_node(
             Court(network, sender),
             history,
             journal,
-            examiner or WorkloadExaminer(evidence, workbench, network.domain),
+            examiner or with_training(WorkloadExaminer(evidence, workbench, network.domain), evidence, network),
             Executors(examinations, transactions),
             telemetry=telemetry,
             confirmations=settings.confirmations,

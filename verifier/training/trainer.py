@@ -1,0 +1,118 @@
+"""A trainer's part in a round: train, commit, open once everybody's commitment is on the chain, and claim the share."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from eth_account.signers.base import BaseAccount
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+
+from chain.contribution import content_digest
+from chain.network import Network
+from chain.sender import TransactionSender
+from scoring.training.models import Floats, Rows
+from scoring.training.perceptron import Perceptron
+from verifier.training.local_update import descend
+from verifier.training.rounds import Rounds
+from verifier.workloads.training import UnavailableRoundError, assigned_rows
+from verifier.workloads.training_records import Opening
+from verifier.workloads.training_tensors import read_data, read_parameters, write_update
+
+# From the model with the job's data, the parameters, the rows that are assigned, and the number of the round: what the
+# trainer's own work adds to the parameters, shape (d,). Own data is added to what is assigned, not put in its place.
+LocalUpdate = Callable[[Perceptron, Floats, Rows, int], Floats]
+
+
+def train_on_assigned(model: Perceptron, parameters: Floats, assigned: Rows, number: int) -> Floats:
+    """The `LocalUpdate` of a trainer without data of its own."""
+    return descend(model, parameters, assigned, np.random.default_rng(number))
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """One account's work for one job.
+
+    commit: hands the digest of an opening to the round's organiser. publish: puts a block into the evidence store.
+    folder: where openings wait until they may be published; whoever reads them can copy the work.
+    """
+
+    account: BaseAccount
+    network: Network
+    rounds: Rounds
+    commit: Callable[[bytes], object]
+    publish: Callable[[bytes], object]
+    local_update: LocalUpdate
+    folder: Path
+    kept: float = 1.0
+
+    @property
+    def address(self) -> ChecksumAddress:
+        """Who is paid."""
+        return to_checksum_address(self.account.address)
+
+    def take_part(self) -> bytes:
+        """Train for the next round, keep the result, and commit to it; the commitment.
+
+        What was kept for a round is committed to again instead of trained again, so that a trainer that was stopped
+        cannot commit twice. Raises UnavailableRoundError where the job or its parameters are not published.
+        """
+        header, state = self.rounds.next_header()
+        path = self.folder / f"{self.rounds.job_id}-{header.number}.opening"
+        if not path.exists():
+            update = write_update(self._trained(state.parameters, header.number), self.kept)
+            opening = Opening.signed(
+                self.rounds.domain,
+                self.account,
+                job_id=self.rounds.job_id,
+                number=header.number,
+                base_number=header.number,
+                update=content_digest(update),
+                salt=secrets.token_bytes(32),
+            )
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._write(path.with_suffix(".update"), update)
+            self._write(path, opening.to_block())
+        commitment = content_digest(path.read_bytes())
+        self.commit(commitment)
+        return commitment
+
+    def open(self) -> int:
+        """Publish what has been committed to on the chain; how many openings."""
+        opened = 0
+        for path in sorted(self.folder.glob(f"{self.rounds.job_id}-*.opening")):
+            if self.rounds.batch_of(content_digest(path.read_bytes())) is not None:
+                self.publish(path.with_suffix(".update").read_bytes())
+                self.publish(path.read_bytes())
+                opened += 1
+        return opened
+
+    def claim(self) -> int:
+        """Turn the shares of settled rounds into credit; how much, in the token's smallest unit."""
+        escrow, sender, claimed = self.network.escrow, TransactionSender(self.network.web3, self.account), 0
+        for result in self.rounds.paid():
+            share = result.shares.get(self.address)
+            if share is None or escrow.functions.shareOf(result.batch_id, self.address).call()[0]:
+                continue
+            sender.send(escrow.functions.claim(result.batch_id, self.address, share, result.share_proof(self.address)))
+            claimed += share
+        return claimed
+
+    def _trained(self, parameters: bytes, number: int) -> Floats:
+        job = self.rounds.job
+        blocks = [self.rounds.fetch(digest) for digest in (job.data, parameters)]
+        if blocks[0] is None or blocks[1] is None:
+            raise UnavailableRoundError("The job's data or its parameters are not published; try again later.")
+        features, labels = read_data(blocks[0])
+        model = Perceptron(job.widths, features, labels)
+        assigned = assigned_rows(job, self.rounds.job_id, number, self.address, len(labels))
+        return self.local_update(model, read_parameters(blocks[1], job.size), assigned, number)
+
+    @staticmethod
+    def _write(path: Path, block: bytes) -> None:
+        partial = path.with_suffix(path.suffix + ".partial")
+        partial.touch(mode=0o600)
+        partial.write_bytes(block)
+        partial.replace(path)

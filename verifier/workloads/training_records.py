@@ -1,0 +1,235 @@
+"""The evidence blocks of training, byte for byte: the job, what a round starts from, and what a trainer opens."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, TypeVar
+
+from eth_account.signers.base import BaseAccount
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
+
+from chain.contribution import MalformedRecordError, canonical_json, content_digest
+from chain.typed_data import Domain, sign, signer_of
+
+_Record = TypeVar("_Record", bound="TrainingJob | RoundHeader | RoundState | Opening")
+# A standing is kept in millionths, so that everybody writes the same number.
+STANDING_UNIT = 10**6
+_MOST_PARAMETERS = 2**26
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What is trained, on what, and what a round of it costs; `Specification.model` is its digest.
+
+    organiser: the only account whose batches are rounds of the job; otherwise anybody could hold a round for itself.
+    widths: of the layers of a perceptron. parameters, data: digests of safetensors blocks with the first parameters and
+    with features and labels. assigned: rows of the data that each trainer is given in a round. evaluated: rows that
+    decide what updates are worth. units: what a round is paid by.
+    """
+
+    organiser: ChecksumAddress
+    widths: tuple[int, ...]
+    parameters: bytes
+    data: bytes
+    assigned: int
+    evaluated: int
+    units: int
+
+    @property
+    def size(self) -> int:
+        """Number of parameters."""
+        return sum((inputs + 1) * outputs for inputs, outputs in pairwise(self.widths))
+
+    def to_block(self) -> bytes:
+        """The canonical block."""
+        return canonical_json(
+            {
+                "assigned": self.assigned,
+                "data": self.data.hex(),
+                "evaluated": self.evaluated,
+                "organiser": self.organiser,
+                "parameters": self.parameters.hex(),
+                "units": self.units,
+                "widths": list(self.widths),
+            }
+        )
+
+    @classmethod
+    def from_block(cls, block: bytes) -> "TrainingJob":
+        """Parse a stranger's block. Raises `MalformedRecordError`."""
+
+        def read(raw: Any) -> TrainingJob:
+            widths = tuple(_count(width, 2**20) for width in raw["widths"])
+            job = cls(
+                to_checksum_address(raw["organiser"]),
+                widths,
+                _digest(raw["parameters"]),
+                _digest(raw["data"]),
+                _count(raw["assigned"], 2**20),
+                _count(raw["evaluated"], 2**20),
+                _count(raw["units"], 2**64 - 1),
+            )
+            if not 2 <= len(widths) <= 16 or job.size > _MOST_PARAMETERS:
+                raise ValueError("the model is too large")
+            return job
+
+        return _parsed(block, read, "a training job")
+
+
+@dataclass(frozen=True)
+class RoundState:
+    """What a round leaves behind: its number, the digest of its parameters, the trainers' standing in millionths."""
+
+    number: int
+    parameters: bytes
+    standing: dict[ChecksumAddress, int]
+
+    def to_block(self) -> bytes:
+        """The canonical block."""
+        return canonical_json(
+            {"number": self.number, "parameters": self.parameters.hex(), "standing": dict(self.standing)}
+        )
+
+    @property
+    def digest(self) -> bytes:
+        """What the round's payload names it by."""
+        return content_digest(self.to_block())
+
+    @classmethod
+    def from_block(cls, block: bytes) -> "RoundState":
+        """Parse a stranger's block. Raises `MalformedRecordError`."""
+
+        def read(raw: Any) -> RoundState:
+            standing = {to_checksum_address(name): int(value) for name, value in raw["standing"].items()}
+            return cls(_count(raw["number"], 2**64 - 1, least=0), _digest(raw["parameters"]), standing)
+
+        return _parsed(block, read, "the state of a training job")
+
+
+@dataclass(frozen=True)
+class RoundHeader:
+    """The first leaf of a round's batch: its number and the state that it starts from.
+
+    previous: batch that ended in that state, zeros before the first. proof: that the state is in its payload.
+    """
+
+    number: int
+    previous: bytes
+    state: bytes
+    proof: tuple[bytes, ...]
+
+    def to_block(self) -> bytes:
+        """The canonical block."""
+        return canonical_json(
+            {
+                "number": self.number,
+                "previous": self.previous.hex(),
+                "proof": [node.hex() for node in self.proof],
+                "state": self.state.hex(),
+            }
+        )
+
+    @classmethod
+    def from_block(cls, block: bytes) -> "RoundHeader":
+        """Parse a stranger's block. Raises `MalformedRecordError`."""
+
+        def read(raw: Any) -> RoundHeader:
+            proof = tuple(_digest(node) for node in raw["proof"])
+            return cls(_count(raw["number"], 2**64 - 1), _digest(raw["previous"]), _digest(raw["state"]), proof)
+
+        return _parsed(block, read, "the header of a round")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a trainer commits to by the digest of this block, and publishes once the commitment is on the chain.
+
+    base_number: of the round whose parameters the update was made from. update: digest of the safetensors block.
+    salt: 32 random bytes, without which the digest could be tried against a copied update.
+    """
+
+    job_id: int
+    number: int
+    base_number: int
+    trainer: ChecksumAddress
+    update: bytes
+    salt: bytes
+    signature: bytes
+
+    @classmethod
+    def signed(
+        cls,
+        domain: Domain,
+        account: BaseAccount,
+        *,
+        job_id: int,
+        number: int,
+        base_number: int,
+        update: bytes,
+        salt: bytes,
+    ) -> "Opening":
+        """An opening in the name of `account`."""
+        signature = sign(account, domain.opening(job_id, number, base_number, update, salt))
+        return cls(job_id, number, base_number, to_checksum_address(account.address), update, salt, signature)
+
+    def is_signed(self, domain: Domain) -> bool:
+        """Whether the trainer that it names signed it."""
+        message = domain.opening(self.job_id, self.number, self.base_number, self.update, self.salt)
+        return signer_of(message, self.signature) == self.trainer
+
+    def to_block(self) -> bytes:
+        """The canonical block."""
+        return canonical_json(
+            {
+                "base_number": self.base_number,
+                "job_id": self.job_id,
+                "number": self.number,
+                "salt": self.salt.hex(),
+                "signature": self.signature.hex(),
+                "trainer": self.trainer,
+                "update": self.update.hex(),
+            }
+        )
+
+    @classmethod
+    def from_block(cls, block: bytes) -> "Opening":
+        """Parse a stranger's block. Raises `MalformedRecordError`."""
+
+        def read(raw: Any) -> Opening:
+            return cls(
+                _count(raw["job_id"], 2**256 - 1, least=0),
+                _count(raw["number"], 2**64 - 1),
+                _count(raw["base_number"], 2**64 - 1),
+                to_checksum_address(raw["trainer"]),
+                _digest(raw["update"]),
+                _digest(raw["salt"]),
+                bytes.fromhex(raw["signature"]),
+            )
+
+        return _parsed(block, read, "the opening of an update")
+
+
+def _parsed(block: bytes, read: Callable[[Any], _Record], what: str) -> _Record:
+    try:
+        record = read(json.loads(block))
+        canonical = record.to_block()
+    except Exception as error:  # whatever hostile bytes provoke in the parser means the same thing
+        raise MalformedRecordError(f"The block is not {what}.") from error
+    if canonical != block:
+        raise MalformedRecordError(f"The block is not {what} in canonical form.")
+    return record
+
+
+def _digest(text: str) -> bytes:
+    value = bytes.fromhex(text)
+    if len(value) != 32:
+        raise ValueError("a digest is 32 bytes long")
+    return value
+
+
+def _count(value: Any, most: int, least: int = 1) -> int:
+    if type(value) is not int or not least <= value <= most:
+        raise ValueError(f"expected a whole number from {least} to {most}")
+    return value

@@ -163,9 +163,9 @@ class World:
         owner = JournalOwner(self.network.deployment.chain_id, self.network.domain.court, account.address)
         return self._kept(Journal.open(self.folder / account.address / "journal.sqlite", owner))
 
-    def examiner(self) -> Examiner:
-        """The honest examiner over the test's workload and evidence."""
-        return WorkloadExaminer(self.evidence, LocalWorkbench(lambda _: Recital()), self.network.domain)
+    def examiner(self, evidence: Any = None) -> WorkloadExaminer:
+        """The honest examiner over the test's workload, and over its evidence unless other is given."""
+        return WorkloadExaminer(evidence or self.evidence, LocalWorkbench(lambda _: Recital()), self.network.domain)
 
     def node(
         self,

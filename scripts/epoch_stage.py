@@ -24,7 +24,7 @@ from chain.sender import TransactionSender
 from verifier.epochs.boundary import DISTRUST, TRUST, BoundaryGraph, InEdges
 from verifier.epochs.tree import RowTree
 
-CHALLENGE_WINDOW = 3_600
+CHALLENGE_WINDOW, PROPOSAL_WINDOW = 3_600, 7 * 86_400
 BOND = 640 * TOKEN
 # Where `FeedbackGraph` keeps what: slots of its state variables.
 _NODE_COUNT, _EDGES, _STRENGTHS, _NEIGHBORS = 1, 2, 3, 4
@@ -123,7 +123,7 @@ def open_stage(seeds: dict[ChecksumAddress, float], **reputation: Any) -> Iterat
         epoch_length=1,
         bond=BOND,
         challenge_window=CHALLENGE_WINDOW,
-        proposal_window=365 * 86_400,
+        proposal_window=PROPOSAL_WINDOW,
         **reputation,
     )
     with local_chain() as url:

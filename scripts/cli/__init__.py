@@ -13,6 +13,7 @@ from scripts.cli import (
     deploy,
     doctor,
     economics,
+    epoch,
     evidence,
     keys,
     reputation,
@@ -40,6 +41,7 @@ app.command("demo")(demo.command)
 app.command("doctor")(doctor.command)
 app.add_typer(batch.app, name="batch")
 app.add_typer(contracts.app, name="contracts")
+app.add_typer(epoch.app, name="epoch")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(keys.app, name="keys")
 app.add_typer(stake.app, name="stake")

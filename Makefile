@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-fast test-contracts test-python test-long gas lint format bench contracts clean
+.PHONY: help demo test test-fast test-contracts test-python test-long slither gas lint format bench contracts clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -35,6 +35,7 @@ test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
 test-contracts: node_modules/.installed ## Solidity tests, and the shipped ABIs against a rebuild.
 	$(BIN)/npx hardhat test solidity
 	$(BIN)/python -m scripts.contracts check
+	$(BIN)/python -m scripts.gas --check
 
 test-python: node_modules/.installed ## All Python tests but the long ones.
 	$(BIN)/pytest -q -m "not long"
@@ -43,6 +44,14 @@ test-long: node_modules/.installed ## Fuzzing with 10,000 runs, long invariants,
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]'
 	FUZZ_RUNS=10000 INVARIANT_RUNS=500 $(BIN)/npx hardhat test solidity
 	$(BIN)/pytest -q -m long
+
+slither: node_modules/.installed ## Static analysis of the contracts; docs/contracts/slither.md explains what it finds.
+	test -x .merit/slither/bin/slither || (python3 -m venv .merit/slither && .merit/slither/bin/pip install --quiet 'slither-analyzer>=0.11.5,<0.12')
+	rm -rf .merit/slither/build && mkdir .merit/slither/build
+	cp -r contracts package.json hardhat.config.js .merit/slither/build && ln -s ../../../node_modules .merit/slither/build/node_modules
+	cd .merit/slither/build && npx hardhat compile
+	cd .merit/slither/build && ../bin/slither . --ignore-compile --hardhat-artifacts-directory artifacts \
+		--filter-paths node_modules --exclude-informational --exclude-optimization --exclude-low --fail-none
 
 gas: node_modules/.installed ## Write the gas snapshot tests/contracts/gas.json.
 	$(BIN)/python -m scripts.gas

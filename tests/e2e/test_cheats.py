@@ -17,7 +17,7 @@ from chain.network import Network
 from chain.parameters import FIXED_ONE, TOKEN
 from chain.sender import TransactionSender
 from scripts.demo.report import Report
-from scripts.rehearsal import AUDIT_FEE, Rehearsal, Scene
+from scripts.rehearsal import AUDIT_FEE, PARAMETERS, Rehearsal, Scene
 from verifier.epochs.boundary import BoundaryGraph
 from verifier.epochs.rows import Row, ScoreParameters, build_rows
 from verifier.fingerprint.sampling import MarginLimits
@@ -96,13 +96,16 @@ def assert_paid(report: Report, provider: LocalAccount) -> None:
     assert_only_slashed(report)
 
 
+def _share(scene: Scene) -> int:
+    """What each of a whole committee has for an audit."""
+    return (AUDIT_FEE - AUDIT_FEE * PARAMETERS.fee_rate // 10_000) // len(scene.cast.committee)
+
+
 def test_honest_provider__alone__paid_and_so_is_the_committee(rehearsal: Rehearsal, workload: TextGeneration) -> None:
     with rehearsal.scene() as scene:
         report = audited(scene, HonestProvider(workload))
     assert_paid(report, scene.cast.providers[0])
-    assert {report.credits[account.address] for account in scene.cast.committee} == {
-        AUDIT_FEE // len(scene.cast.committee)
-    }
+    assert {report.credits[account.address] for account in scene.cast.committee} == {_share(scene)}
 
 
 @pytest.mark.parametrize("cheat", CHEATS)
@@ -237,7 +240,7 @@ def test_copying_verifier__commitment_does_not_bind_its_sender__paid(
         remove_the_binding(scene.network, unbound_court, scene.cast.operator)
         report, plagiarist = with_a_plagiarist(scene)
     assert "AuditCourtCommitmentMismatch" not in plagiarist.refusals
-    assert report.credits[scene.cast.copier.address] == AUDIT_FEE // len(scene.cast.committee)
+    assert report.credits[scene.cast.copier.address] == _share(scene)
     assert_only_slashed(report)
 
 
@@ -262,7 +265,7 @@ def test_guessing_verifier__any_digests_agree__paid(rehearsal: Rehearsal, worklo
     """`tau` may not exceed `hard`, which has to be as wide; the honest contributor needs neither."""
     with rehearsal.scene() as scene:
         report = with_a_guesser(scene, tau=widest(workload), **taking_any_digest(workload))
-    assert report.credits[scene.cast.guesser.address] == AUDIT_FEE // len(scene.cast.committee)
+    assert report.credits[scene.cast.guesser.address] == _share(scene)
     assert_only_slashed(report)
 
 

@@ -1,7 +1,6 @@
 """Random calls to the vault on a chain and to a model of it; the books are compared after every one of them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
@@ -10,29 +9,18 @@ from typing import Any
 import pytest
 from eth_abi.abi import encode
 from eth_typing import ChecksumAddress
-from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.crypto import keccak
-from web3 import HTTPProvider, Web3
+from web3 import Web3
 
-from chain.artifacts import load_artifact
-from chain.localnet import local_chain
+from tests.integration.books.driver import Driver, Refused
 
 MINIMUM = 100 * 10**18
 DELAY = 7 * 86_400
 PERIOD = 8
 STEPS = 120
 BURN_ADDRESS = "0x000000000000000000000000000000000000dEaD"
-PANIC = function_signature_to_4byte_selector("Panic(uint256)")
 WEIGHT_UNIT = 10**9
 MAX_UNBONDINGS = 16
-
-
-class Refused(Exception):  # noqa: N818 - the contract's word for it
-    """The call must revert with this custom error, or with a panic where there is none."""
-
-    def __init__(self, error: str) -> None:
-        super().__init__(error)
-        self.error = error
 
 
 @dataclass
@@ -188,27 +176,17 @@ class VaultModel:
         return amount
 
 
-class Driver:
-    """Sends the same call to the chain and to the model, and compares what came of it."""
+class VaultDriver(Driver):
+    """Random calls to a vault and its model."""
 
     def __init__(self, web3: Web3, random: Random) -> None:
-        self.web3 = web3
-        self.random = random
-        accounts: Sequence[ChecksumAddress] = web3.eth.accounts
-        self.deployer, self.court, self.actors = accounts[0], accounts[1], list(accounts[2:7])
-        self.token = self._deploy("MeritToken", self.deployer, 10**30)
-        self.vault = self._deploy("StakeVault", self.token.address, self.court, (MINIMUM, DELAY, PERIOD))
+        super().__init__(web3, random)
+        self.token = self.deploy("MeritToken", self.deployer, 10**30)
+        self.vault = self.deploy("StakeVault", self.token.address, self.court, (MINIMUM, DELAY, PERIOD))
         for actor in self.actors:
-            self._send(self.token.functions.transfer(actor, 10**27), self.deployer)
-            self._send(self.token.functions.approve(self.vault.address, 2**256 - 1), actor)
+            self.send(self.token.functions.transfer(actor, 10**27), self.deployer)
+            self.send(self.token.functions.approve(self.vault.address, 2**256 - 1), actor)
         self.model = VaultModel(MINIMUM, DELAY, PERIOD)
-        self._errors = {
-            function_signature_to_4byte_selector(
-                f"{entry['name']}({','.join(argument['type'] for argument in entry['inputs'])})"
-            ): entry["name"]
-            for entry in load_artifact("StakeVault").abi
-            if entry["type"] == "error"
-        }
         self.model.openings[0] = {}
         self.model.advance(web3.eth.block_number, web3.eth.get_block("latest")["timestamp"])
 
@@ -218,9 +196,9 @@ class Driver:
         actor, other = random.choice(self.actors), random.choice(self.actors)
         account = self.model.accounts[actor]
         reach = account.active + sum(amount for amount, _ in account.unbondings)
-        amount = self._amount(6 * MINIMUM)
-        some, locked, taken = self._amount(account.free), self._amount(account.locks), self._amount(reach)
-        bounty = self._amount(taken)
+        amount = self.amount(6 * MINIMUM)
+        some, locked, taken = self.amount(account.free), self.amount(account.locks), self.amount(reach)
+        bounty = self.amount(taken)
         calls: list[tuple[int, Any, ChecksumAddress, Any]] = [
             (8, functions.deposit(amount), actor, lambda: self.model.deposit(actor, amount)),
             (5, functions.beginUnbond(some), actor, lambda: self.model.begin_unbond(actor, some)),
@@ -239,16 +217,8 @@ class Driver:
         ]
         _, call, sender, expected = random.choices(calls, weights=[weight for weight, *_ in calls])[0]
         if random.random() < 0.15:
-            self._rpc("evm_increaseTime", random.randrange(1, 4) * 43_200)
-        receipt = self._send(call, sender)
-        self._follow(receipt["blockNumber"])
-        refusal = None
-        try:
-            expected()
-        except Refused as refused:
-            refusal = refused.error
-        reason = None if receipt["status"] else self._reason(receipt["transactionHash"])
-        assert reason == refusal, f"{call.fn_name} ended in {reason}, must end in {refusal}"
+            self.rpc("evm_increaseTime", random.randrange(1, 4) * 43_200)
+        self.send_to_both(call, sender, self.model.advance, expected)
 
     def compare(self) -> None:
         """All books, and one draw from each period that can still be drawn from."""
@@ -276,49 +246,11 @@ class Driver:
                 seed_block
             )
 
-    def _amount(self, most: int) -> int:
-        """Mostly within `most`; sometimes nothing, all of it, or one too many."""
-        edge = self.random.random()
-        if edge < 0.15:
-            return self.random.choice([0, most, most + 1])
-        return self.random.randrange(most + 1)
-
-    def _follow(self, block: int) -> None:
-        self.model.advance(block, self.web3.eth.get_block(block)["timestamp"])
-
-    def _send(self, call: Any, sender: ChecksumAddress) -> Any:
-        # With a gas limit of its own, a call that reverts is mined too.
-        return self.web3.eth.wait_for_transaction_receipt(call.transact({"from": sender, "gas": 2_000_000}))
-
-    def _reason(self, transaction: bytes) -> str:
-        trace = self._rpc("debug_traceTransaction", Web3.to_hex(transaction), {"tracer": "callTracer"})
-        selector = bytes.fromhex(trace["output"][2:10])
-        return "Panic" if selector == PANIC else self._errors[selector]
-
-    def _deploy(self, name: str, *arguments: Any) -> Any:
-        artifact = load_artifact(name)
-        factory = self.web3.eth.contract(abi=artifact.abi, bytecode=artifact.bytecode)
-        receipt = self.web3.eth.wait_for_transaction_receipt(
-            factory.constructor(*arguments).transact({"from": self.deployer})
-        )
-        return self.web3.eth.contract(receipt["contractAddress"], abi=artifact.abi)
-
-    def _rpc(self, method: str, *parameters: Any) -> Any:
-        answer: Any = self.web3.provider.make_request(method, list(parameters))  # type: ignore[arg-type]
-        assert "error" not in answer, answer
-        return answer["result"]
-
-
-@pytest.fixture
-def web3() -> Iterator[Web3]:
-    with local_chain() as url:
-        yield Web3(HTTPProvider(url))
-
 
 @pytest.mark.chain
 @pytest.mark.parametrize("seed", [1, 3])
 def test_vault__random_calls__keep_the_books_of_the_model(web3: Web3, seed: int) -> None:
-    driver = Driver(web3, Random(seed))
+    driver = VaultDriver(web3, Random(seed))
     for _ in range(STEPS):
         driver.step()
         driver.compare()

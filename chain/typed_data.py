@@ -62,6 +62,7 @@ _RECEIPT = _StructType(
 _OPENING = _StructType(
     "Opening", ("uint256 jobId", "uint64 number", "uint64 baseNumber", "bytes32 update", "bytes32 salt")
 )
+_ENTRY = _StructType("Entry", ("uint256 jobId", "uint64 number", "bytes32 commitment"))
 _CALL = _StructType(
     "Call",
     (
@@ -115,6 +116,10 @@ class Domain:
     def opening(self, job_id: int, number: int, base_number: int, update: bytes, salt: bytes) -> SignableMessage:
         """A trainer's update for a round, by its SHA-256 digest; the update was made from the parameters of another."""
         return self._message(_OPENING.hash_of(job_id, number, base_number, update, salt))
+
+    def entry(self, job_id: int, number: int, commitment: bytes) -> SignableMessage:
+        """A trainer's word to the organiser that a commitment for a round is its own."""
+        return self._message(_ENTRY.hash_of(job_id, number, commitment))
 
     def call(self, call: Call) -> SignableMessage:
         """A program's proof of who sends a request to the HTTP API."""

@@ -33,7 +33,7 @@ from verifier.node.workbench import open_workbench
 from verifier.training.examiner import WORDS, TrainingExaminer
 from verifier.training.ledger import KIND, WORKLOAD, RoundLedger
 from verifier.training.local_update import descend, initial_parameters
-from verifier.training.organiser import CommitmentRefusedError, Organiser
+from verifier.training.organiser import CommitmentRefusedError, Entry, Organiser
 from verifier.training.rounds import ChangedEvidenceError, Rounds
 from verifier.training.simulation import digits_dataset, even_split
 from verifier.training.trainer import LocalUpdate, Trainer
@@ -86,15 +86,21 @@ class World:
     def organiser(self) -> Organiser:
         organiser = account("organiser")
         court = SceneCourt(self.network, organiser, self.reading)
-        return Organiser(court, organiser, self.rounds(), self.shelf.publish)
+        return Organiser(court, organiser, self.network, self.rounds(), self.shelf.publish)
 
     def trainer(self, role: str, organiser: Organiser, local_update: LocalUpdate) -> Trainer:
         """All read the rounds that the organiser reads, which is what they would work out themselves."""
-        folder = self.folder / role
         trainer = account(role)
-        self.network.web3.provider.make_request("hardhat_setBalance", [trainer.address, hex(10**21)])
+        endow(self.network, [trainer])
+        stake(self.network, trainer)
         return Trainer(
-            trainer, self.network, organiser.rounds, organiser.commit, self.shelf.publish, local_update, folder
+            trainer,
+            self.network,
+            organiser.rounds,
+            organiser.enter,
+            self.shelf.publish,
+            local_update,
+            self.folder / role,
         )
 
     def seat(self, verifier: LocalAccount, kind: type[TrainingExaminer]) -> None:
@@ -136,16 +142,9 @@ def world(tmp_path: Path) -> Iterator[World]:
         seeds = {requester.address: 1.0}
         parameters = replace(PARAMETERS, reputation=replace(PARAMETERS.reputation, seeds=seeds))
         network = Network(web3, deploy(web3, operator, parameters))
-        funded = [requester, organiser, *verifiers]
-        for one in funded:
-            web3.provider.make_request("hardhat_setBalance", [one.address, hex(10**21)])
-        TransactionSender(web3, operator).send_all(
-            [network.token.functions.transfer(one.address, 2 * STAKE) for one in funded]
-        )
+        endow(network, [requester, organiser, *verifiers])
         for one in (organiser, *verifiers):
-            sender = TransactionSender(web3, one)
-            sender.send(network.token.functions.approve(network.vault.address, STAKE))
-            sender.send(network.vault.functions.deposit(STAKE))
+            sender = stake(network, one)
             if one != organiser:
                 sender.send(network.vault.functions.joinCommittee())
         web3.provider.make_request("hardhat_mine", [hex(PARAMETERS.vault.period_blocks)])
@@ -155,6 +154,21 @@ def world(tmp_path: Path) -> Iterator[World]:
         for i, verifier in enumerate(verifiers):
             world.seat(verifier, LyingExaminer if i == 0 else TrainingExaminer)
         yield world
+
+
+def endow(network: Network, accounts: list[LocalAccount]) -> None:
+    """Gas and tokens."""
+    operator = TransactionSender(network.web3, Account.from_key(DEVELOPMENT_KEY))
+    for one in accounts:
+        network.web3.provider.make_request("hardhat_setBalance", [one.address, hex(10**21)])
+        operator.send(network.token.functions.transfer(one.address, 2 * STAKE))
+
+
+def stake(network: Network, one: LocalAccount) -> TransactionSender:
+    sender = TransactionSender(network.web3, one)
+    sender.send(network.token.functions.approve(network.vault.address, STAKE))
+    sender.send(network.vault.functions.deposit(STAKE))
+    return sender
 
 
 def publish_job(shelf: EvidenceShelf) -> bytes:
@@ -305,12 +319,31 @@ def test_training__commitment_not_opened__is_left_out_for_good(world: World) -> 
 def test_training__stopped_before_the_commitment__commits_to_the_same_work(world: World) -> None:
     organiser = world.organiser()
     (trainer, *_) = honest_trainers(world, organiser)
-    first = trainer.take_part()
-    with pytest.raises(CommitmentRefusedError):
-        trainer.take_part()
+    assert trainer.take_part() == trainer.take_part()
+    assert organiser.entered == 1
     organiser.record()
-    assert organiser.rounds.batch_of(first) is not None
     assert trainer.open() == 1
+    assert trainer.open() == 0
+
+
+def test_training__entries_that_do_not_belong__are_refused(world: World) -> None:
+    organiser = world.organiser()
+    (trainer, *_) = honest_trainers(world, organiser)
+    commitment = trainer.take_part()
+    domain, job_id, stranger = world.network.domain, world.job_id, account("stranger")
+    copied = Entry.signed(domain, account("trainer 1"), job_id, 1, commitment)
+    for entry, reason in [
+        (Entry.signed(domain, stranger, job_id, 1, bytes(32)), "too little stake"),
+        (Entry.signed(domain, stranger, job_id, 2, bytes(32)), "wait for round 1"),
+        (replace(Entry.signed(domain, stranger, job_id, 1, bytes(32)), trainer=trainer.address), "did not sign"),
+        (Entry.signed(domain, trainer.account, job_id, 1, bytes(32)), "commits once"),
+        (copied, "commits once"),
+    ]:
+        with pytest.raises(CommitmentRefusedError, match=reason):
+            organiser.enter(entry)
+    organiser.record()
+    with pytest.raises(CommitmentRefusedError, match="is not open"):
+        organiser.enter(Entry.signed(domain, trainer.account, job_id, 1, bytes(32)))
 
 
 def test_training__round_from_an_older_state__is_fraud(world: World) -> None:
@@ -318,11 +351,8 @@ def test_training__round_from_an_older_state__is_fraud(world: World) -> None:
     organiser = world.organiser()
     honest = honest_trainers(world, organiser)
     play(world, honest, organiser)
-    forgetful = replace(organiser, rounds=world.rounds())
+    forgetful = world.organiser()
     forgetful.rounds.adopted_result = lambda: None  # type: ignore[method-assign]
-    again = [replace(trainer, rounds=forgetful.rounds, folder=trainer.folder / "again") for trainer in honest]
-    for trainer in again:
-        trainer.take_part()
     batch_id = forgetful.record()
     world.settle(organiser)
     (audit,) = (audit for audit in organiser.rounds.ledger.audits(world.job_id) if audit.batch_id == batch_id)

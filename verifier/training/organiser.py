@@ -7,12 +7,16 @@ not needed any more.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import RLock
 
 from eth_account.signers.base import BaseAccount
+from eth_typing import ChecksumAddress
+from eth_utils.address import to_checksum_address
 
-from chain.contribution import Leaf, build_batch, content_digest
+from chain.contribution import MAX_BATCH_LEAVES, Leaf, build_batch, content_digest
 from chain.errors import MeritError
-from chain.typed_data import message_digest, sign
+from chain.network import Network
+from chain.typed_data import Domain, message_digest, sign, signer_of
 from verifier.node.court import Court
 from verifier.training.rounds import Rounds
 
@@ -24,31 +28,79 @@ class CommitmentRefusedError(MeritError):
     """A commitment that cannot take part in this round."""
 
 
+@dataclass(frozen=True)
+class Entry:
+    """A trainer's commitment for a round: the digest of its opening, in its name."""
+
+    number: int
+    trainer: ChecksumAddress
+    commitment: bytes
+    signature: bytes
+
+    @classmethod
+    def signed(cls, domain: Domain, account: BaseAccount, job_id: int, number: int, commitment: bytes) -> "Entry":
+        """An entry in the name of `account`."""
+        signature = sign(account, domain.entry(job_id, number, commitment))
+        return cls(number, to_checksum_address(account.address), commitment, signature)
+
+    def is_signed(self, domain: Domain, job_id: int) -> bool:
+        """Whether the trainer that it names signed it."""
+        return signer_of(domain.entry(job_id, self.number, self.commitment), self.signature) == self.trainer
+
+
 @dataclass
 class Organiser:
-    """Gathers one round at a time. publish: puts a block into the evidence store."""
+    """Gathers one round at a time. publish: puts a block into the evidence store. Safe to share between threads."""
 
     court: Court
     account: BaseAccount
+    network: Network
     rounds: Rounds
     publish: Callable[[bytes], object]
-    _commitments: list[bytes] = field(default_factory=list)
+    _commitments: dict[ChecksumAddress, bytes] = field(default_factory=dict)
+    _published: bytes | None = None
+    _lock: RLock = field(default_factory=RLock)
 
-    def commit(self, commitment: bytes) -> int:
-        """Take in the digest of an opening; its place in the order. Raises CommitmentRefusedError."""
-        if len(commitment) != 32 or commitment in self._commitments:
-            raise CommitmentRefusedError("A commitment is a digest of 32 bytes that nobody else has committed to.")
-        self._commitments.append(commitment)
+    def enter(self, entry: Entry) -> None:
+        """Take in a trainer's commitment, in the order of arrival. Raises CommitmentRefusedError.
+
+        A trainer is an account with stake, which makes many names expensive; it has one commitment in a round.
+        """
+        with self._lock:
+            number = self.rounds.next_header()[0].number
+            if self.rounds.is_pending() or entry.number != number:
+                raise CommitmentRefusedError(f"Round {entry.number} is not open; wait for round {number}.")
+            if not entry.is_signed(self.rounds.domain, self.rounds.job_id):
+                raise CommitmentRefusedError(f"{entry.trainer} did not sign this commitment.")
+            if self._stake(entry.trainer) < self.network.vault.functions.minimumStake().call():
+                raise CommitmentRefusedError(f"{entry.trainer} has too little stake; run `merit stake deposit` first.")
+            if len(self._commitments) >= MAX_BATCH_LEAVES - 1:
+                raise CommitmentRefusedError("The round is full; wait for the next one.")
+            if self._commitments.get(entry.trainer) == entry.commitment:
+                return  # told again by a trainer that did not hear the answer
+            if entry.trainer in self._commitments or entry.commitment in self._commitments.values():
+                raise CommitmentRefusedError("A trainer commits once in a round, to an opening that nobody else has.")
+            self._commitments[entry.trainer] = entry.commitment
+
+    @property
+    def entered(self) -> int:
+        """Commitments that wait for the next batch."""
         return len(self._commitments)
 
     def record(self) -> bytes:
         """Put the round on the chain; the batch's id. From then on its trainers may open their commitments."""
+        with self._lock:
+            batch_id = self._record()
+            self._commitments.clear()
+        return batch_id
+
+    def _record(self) -> bytes:
         header, state = self.rounds.next_header()
         job = self.rounds.job
         self.publish(state.to_block())
         self.publish(header.to_block())
         first = self.court.next_leaf(self.rounds.job_id)
-        digests = [content_digest(header.to_block()), *self._commitments]
+        digests = [content_digest(header.to_block()), *self._commitments.values()]
         leaves = [
             Leaf(self.rounds.job_id, self.court.address, first + i, job.units if i == 0 else 0, bytes(32), digest)
             for i, digest in enumerate(digests)
@@ -57,13 +109,18 @@ class Organiser:
         self.publish(manifest)
         message = self.rounds.domain.batch(batch)
         self.court.record(batch, sign(self.account, message))
-        self._commitments.clear()
         return message_digest(message)
+
+    def _stake(self, trainer: ChecksumAddress) -> int:
+        active: int = self.network.vault.functions.stakeOf(trainer).call()[0]
+        return active
 
     def look(self) -> None:
         """Work out rounds that were drawn, and publish what the last adopted one leaves behind."""
-        self.rounds.look()
-        adopted = self.rounds.adopted_result()
-        if adopted is not None:
+        with self._lock:
+            self.rounds.look()
+            adopted = self.rounds.adopted_result()
+        if adopted is not None and adopted.batch_id != self._published:
             self.publish(adopted.parameters)
             self.publish(adopted.state.to_block())
+            self._published = adopted.batch_id

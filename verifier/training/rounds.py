@@ -86,6 +86,10 @@ class Rounds:
         proof = tuple(result.state_proof())
         return RoundHeader(result.state.number + 1, result.batch_id, result.state.digest, proof), result.state
 
+    def is_pending(self) -> bool:
+        """Whether a recorded round is not settled yet: the next one cannot start."""
+        return any(audit.settled_block is None for audit in self.ledger.audits(self.job_id))
+
     def batch_of(self, commitment: bytes) -> Audit | None:
         """The audit of the batch that holds a commitment; None while it is not on the chain."""
         for audit in self.ledger.audits(self.job_id):

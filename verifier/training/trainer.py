@@ -4,18 +4,22 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event as StopEvent
 
 import numpy as np
+import structlog
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from chain.contribution import content_digest
+from chain.errors import MeritError
 from chain.network import Network
 from chain.sender import TransactionSender
 from scoring.training.models import Floats, Rows
 from scoring.training.perceptron import Perceptron
 from verifier.training.local_update import descend
+from verifier.training.organiser import Entry
 from verifier.training.rounds import Rounds
 from verifier.workloads.training import UnavailableRoundError, assigned_rows
 from verifier.workloads.training_records import Opening
@@ -35,14 +39,14 @@ def train_on_assigned(model: Perceptron, parameters: Floats, assigned: Rows, num
 class Trainer:
     """One account's work for one job.
 
-    commit: hands the digest of an opening to the round's organiser. publish: puts a block into the evidence store.
+    enter: hands a commitment to the round's organiser. publish: puts a block into the evidence store.
     folder: where openings wait until they may be published; whoever reads them can copy the work.
     """
 
     account: BaseAccount
     network: Network
     rounds: Rounds
-    commit: Callable[[bytes], object]
+    enter: Callable[[Entry], object]
     publish: Callable[[bytes], object]
     local_update: LocalUpdate
     folder: Path
@@ -76,16 +80,22 @@ class Trainer:
             self._write(path.with_suffix(".update"), update)
             self._write(path, opening.to_block())
         commitment = content_digest(path.read_bytes())
-        self.commit(commitment)
+        self.enter(Entry.signed(self.rounds.domain, self.account, self.rounds.job_id, header.number, commitment))
         return commitment
 
     def open(self) -> int:
-        """Publish what has been committed to on the chain; how many openings."""
+        """Publish what has been committed to on the chain; how many openings.
+
+        What everybody can copy is not committed to again: should the round fail, the next one is trained for anew.
+        """
         opened = 0
         for path in sorted(self.folder.glob(f"{self.rounds.job_id}-*.opening")):
             if self.rounds.batch_of(content_digest(path.read_bytes())) is not None:
-                self.publish(path.with_suffix(".update").read_bytes())
+                update = path.with_suffix(".update")
+                self.publish(update.read_bytes())
                 self.publish(path.read_bytes())
+                path.unlink()
+                update.unlink()
                 opened += 1
         return opened
 
@@ -99,6 +109,24 @@ class Trainer:
             sender.send(escrow.functions.claim(result.batch_id, self.address, share, result.share_proof(self.address)))
             claimed += share
         return claimed
+
+    def look(self) -> None:
+        """Do what is due: open what is recorded, keep what comes of it, claim, and enter the next round."""
+        self.open()
+        self.rounds.look()
+        self.claim()
+        if not self.rounds.is_pending():
+            self.take_part()
+
+    def run(self, stop: StopEvent, pause: float) -> None:
+        """Look every `pause` seconds until `stop` is set."""
+        log = structlog.get_logger("merit.trainer").bind(trainer=self.address)
+        while not stop.is_set():
+            try:
+                self.look()
+            except MeritError as error:
+                log.warning("look_failed", reason=str(error))
+            stop.wait(pause)
 
     def _trained(self, parameters: bytes, number: int) -> Floats:
         job = self.rounds.job

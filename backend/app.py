@@ -49,7 +49,7 @@ from chain.network import Network
 from chain.sender import TransactionSender
 from chain.typed_data import Domain
 
-_ROUTERS = (
+ROUTERS = (
     contributions.router,
     batches.router,
     evidence.router,
@@ -120,7 +120,7 @@ def create_app(
         version="1",
         summary="Contributions to open AI networks: recorded, audited, paid, and turned into reputation.",
         lifespan=lifespan,
-        responses=problems(422, 429),
+        responses=problems(400, 408, 413, 422, 429),
     )
     app.state.services = services
     app.add_middleware(
@@ -130,7 +130,7 @@ def create_app(
         limit=RateLimit(settings.address_rate, clock),
     )
     install_handlers(app)
-    for router in _ROUTERS:
+    for router in ROUTERS:
         app.include_router(router)
     return app
 

@@ -79,8 +79,18 @@ Amount = Annotated[
     PlainSerializer(str, return_type=str),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+$", "examples": ["1000000000000000000"]}),
 ]
-Count = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_INTEGER)]
-Timestamp = Annotated[int, BeforeValidator(_whole_number), Field(ge=0, le=MAX_TIMESTAMP)]
+Count = Annotated[
+    int,
+    BeforeValidator(_whole_number),
+    Field(ge=0, le=MAX_INTEGER),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_INTEGER, "examples": [1]}),
+]
+Timestamp = Annotated[
+    int,
+    BeforeValidator(_whole_number),
+    Field(ge=0, le=MAX_TIMESTAMP),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MAX_TIMESTAMP, "examples": [1_800_000_000]}),
+]
 
 
 class Body(BaseModel):

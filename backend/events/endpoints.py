@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
+from pydantic import WithJsonSchema
 
 from backend.batches.endpoints import event_document
 from backend.context import Context
@@ -18,13 +19,14 @@ from backend.indexer.models import ChainEvent
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
 _PAGE = 200
+_POSITION = WithJsonSchema({"type": "string", "pattern": CURSOR_PATTERN})  # a header is never null
 _STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
 
 @router.get("", response_class=StreamingResponse, responses={200: _STREAM})
 async def stream_events(
     context: Context,
-    last_event_id: Annotated[str | None, Header(pattern=CURSOR_PATTERN)] = None,
+    last_event_id: Annotated[str | None, Header(pattern=CURSOR_PATTERN), _POSITION] = None,
     account: Annotated[Address | None, Query(description="only events that name it")] = None,
 ) -> StreamingResponse:
     """Events of all contracts from now on, or from behind `Last-Event-ID`.

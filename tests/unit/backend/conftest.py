@@ -198,7 +198,7 @@ class AppTransport(httpx.BaseTransport):
             sent = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
             response = await self._app.handle_async_request(sent)
             content = await response.aread()
-            return httpx.Response(response.status_code, headers=response.headers, content=content)
+            return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(content))
 
         return anyio.run(answer)
 

@@ -35,6 +35,7 @@ from scripts.cli import main
 SPECIFICATION = canonical_json({"kind": "inference", "model": "00" * 32, "workload": "text-generation"})
 PRICE = TOKEN // 100
 _NUMBERS = itertools.count()
+LEFT_OUT = pytest.StashKey[int]()
 
 
 @dataclass(frozen=True)
@@ -99,22 +100,54 @@ class Service:
 
 Merit = Callable[..., tuple[int, str, str]]
 Start = Callable[..., AbstractContextManager[Service]]
-ENGINES = ("sqlite", "postgresql") if shutil.which("initdb") else ("sqlite",)
+ENGINES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
+
+
+def postgres_programs() -> Path | None:
+    """The folder of PostgreSQL's own programs, which Debian keeps off the search path; None where there is none."""
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda folder: int(folder.parent.name))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without PostgreSQL its tests are deselected, and the summary says so."""
+    if postgres_programs() is not None:
+        return
+    left_out = [item for item in items if item.get_closest_marker("postgresql")]
+    config.stash[LEFT_OUT] = len(left_out)
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """At the end, where it is read."""
+    if config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(
+            f"PostgreSQL is not installed: the service was tested on SQLite alone, and {config.stash[LEFT_OUT]} tests "
+            "were deselected. Install PostgreSQL to run them.",
+            yellow=True,
+        )
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """A PostgreSQL cluster of its own, reachable through a socket in its folder only; yields that folder."""
+    programs = postgres_programs()
     owner = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
     with TemporaryDirectory(prefix="merit-pg-") as folder:
         if owner:
             shutil.chown(folder, owner)
         data = f"{folder}/data"
         subprocess.run(
-            ["initdb", "-D", data, "-A", "trust", "-U", "merit"], user=owner, check=True, capture_output=True
+            [f"{programs}/initdb", "-D", data, "-A", "trust", "-U", "merit"],
+            user=owner,
+            check=True,
+            capture_output=True,
         )
         options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-        control = ["pg_ctl", "-D", data, "-w", "-l", f"{folder}/log"]
+        control = [f"{programs}/pg_ctl", "-D", data, "-w", "-l", f"{folder}/log"]
         subprocess.run([*control, "-o", options, "start"], user=owner, check=True, capture_output=True)
         yield folder
         subprocess.run([*control, "-m", "immediate", "stop"], user=owner, check=True, capture_output=True)

@@ -14,19 +14,7 @@ GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 WALK = np.uint64(0xD1B54A32D192ED03)
-STOP = np.uint64(0x5354_4F50)  # takes the place of a node's key where a walk decides whether to stop
-# log2 without a library, whose last bits differ: log2(m) = (m - 1) (1 + (m - 2) q(m - 1)) for m in [1, 2), with q the
-# Chebyshev fit of degree 7. Exact at both ends, and within 3e-8 between them.
-Q = (
-    -0.44269491376344894,
-    0.2786353875234986,
-    -0.20186264733908665,
-    0.15507040720137652,
-    -0.11504460269396001,
-    0.07076450714275347,
-    -0.02920529220505634,
-    0.005684767365093651,
-)
+UNIT = 2.0**-53
 
 
 @compiled
@@ -38,56 +26,24 @@ def mixed(word: np.uint64) -> np.uint64:
 
 
 @compiled
-def waiting_time(chance: float) -> float:
-    """`-log2(1 - chance)`: exponentially distributed for a uniform number in (0, 1)."""
-    fraction, exponent = 2.0 - 2.0 * chance, 0.0
-    while fraction < 1.0:
-        fraction, exponent = 2.0 * fraction, exponent + 1.0
-    t = fraction - 1.0
-    q = ((((((Q[7] * t + Q[6]) * t + Q[5]) * t + Q[4]) * t + Q[3]) * t + Q[2]) * t + Q[1]) * t + Q[0]
-    return (1.0 - t) * (1.0 + t * q) + exponent
-
-
-@compiled
-def uniform(draw: np.uint64, key: np.uint64) -> float:
-    """A number in (0, 1), exact in 53 bits, as is its difference from 1."""
-    return np.float64(mixed(draw ^ key) >> np.uint64(12)) * 2.0**-52 + 2.0**-53
-
-
-@compiled
-def first(node: int, rows: Rows, key: Words, draw: np.uint64) -> int:
-    """The entry of least `Exp(H(draw, key)) / weight`: each wins with a probability proportional to its weight.
-
-    `u <= -log(1 - u) <= u / (1 - u)`, so mostly the winner is known without a logarithm.
-    """
-    begin, end = rows.begin[node], rows.end[node]
-    winner, least, second = begin, np.inf, np.inf
-    for at in range(begin, end):
-        # 2^52 times what is at most `uniform / weight`. Selections, not branches: a branch here is a coin toss.
-        bound = np.float64(np.int64(mixed(draw ^ key[rows.target[at]]) >> np.uint64(12))) / rows.probability[at]
-        wins = bound < least
-        loser = least if wins else bound
-        winner = at if wins else winner
-        least = bound if wins else least
-        second = loser if loser < second else second
-    chance = uniform(draw, key[rows.target[winner]])
-    if chance / rows.probability[winner] >= second * 2.0**-52 * (1.0 - chance):
-        best = np.inf
-        for at in range(begin, end):
-            time = waiting_time(uniform(draw, key[rows.target[at]])) / rows.probability[at]
-            if time < best:
-                winner, best = at, time
-    entry: int = winner
+def chosen(node: int, rows: Rows, chance: float) -> int:
+    """The entry of a row at which the running sum of its probabilities passes `chance`, in [0, 1)."""
+    last = rows.end[node] - 1
+    at = rows.begin[node]
+    chance -= rows.probability[at]
+    while chance >= 0.0 and at < last:
+        at += 1
+        chance -= rows.probability[at]
+    entry: int = at
     return entry
 
 
 @compiled
-def draw_walks(draws: Words, starts: Ints, rows: Rows, key: Words, stop: float) -> tuple[Ints, NDArray[np.int32]]:
+def draw_walks(draws: Words, starts: Ints, rows: Rows, stop: float) -> tuple[Ints, NDArray[np.int32]]:
     """Walks by their random words: where each begins in the second array, shape (k + 1,), and the nodes it passes."""
     begin = np.zeros(draws.size + 1, np.int64)
     passed = np.empty(1024 + int(2 * draws.size / stop), np.int32)
     size = 0
-    threshold = np.uint64(stop * 2.0**53)
     for which in range(draws.size):
         draw, node = draws[which], starts[which]
         while True:
@@ -98,19 +54,22 @@ def draw_walks(draws: Words, starts: Ints, rows: Rows, key: Words, stop: float) 
             passed[size] = node
             size += 1
             draw += GOLDEN
-            if rows.begin[node] == rows.end[node] or mixed(draw ^ STOP) >> np.uint64(11) < threshold:
+            chance = np.float64(mixed(draw) >> np.uint64(11)) * UNIT
+            if chance < stop or rows.begin[node] == rows.end[node]:
                 break
-            node = rows.target[first(node, rows, key, draw)]
+            # What is left of the number is as uniform as it was.
+            node = rows.target[chosen(node, rows, (chance - stop) / (1.0 - stop))]
         begin[which + 1] = size
     return begin, passed[:size]
 
 
 @compiled
-def draw_starts(draws: Words, seeds: Rows, key: Words) -> Ints:
+def draw_starts(draws: Words, seeds: Rows) -> Ints:
     """Where walks with these random words start. `seeds` has one row, which is that of the virtual seed."""
     starts = np.empty(draws.size, np.int64)
     for which in range(draws.size):
-        starts[which] = seeds.target[first(0, seeds, key, draws[which])]
+        chance = np.float64(mixed(draws[which]) >> np.uint64(11)) * UNIT
+        starts[which] = seeds.target[chosen(0, seeds, chance)]
     return starts
 
 
@@ -178,9 +137,9 @@ def replaced(
 class Walks:
     """The walks 0 .. k-1 from one source.
 
-    Walk `k` stops at its step `t` by `H(random_seed, k, t)`, and else goes to the node `v` of least
-    `Exp(H(random_seed, k, t, v)) / w(u, v)`. So two graphs give the same walk unless it leaves a node whose row
-    differs, and drawing those walks again gives what drawing all of them would, bit for bit.
+    Step `t` of walk `k` is decided by one number, `H(random_seed, k, t)`: the walk stops below `stop`; above, the number
+    falls into the share of one edge, in the order of the targets' keys. So two graphs give the same walk unless it leaves
+    a node whose row differs, and drawing those walks again gives what drawing all of them would, bit for bit.
     """
 
     transition: Transition
@@ -226,5 +185,4 @@ class Walks:
         seeds = np.flatnonzero(source)
         seeds = seeds[np.argsort(transition.key[seeds], kind="stable")]
         row = Rows(np.array([0]), np.array([seeds.size]), seeds.astype(np.int32), source[seeds])
-        starts = draw_starts(draws, row, transition.key)
-        return draw_walks(draws, starts, transition.rows, transition.key, stop)
+        return draw_walks(draws, draw_starts(draws, row), transition.rows, stop)

@@ -7,7 +7,7 @@ import pytest
 
 from scoring.reputation import FeedbackGraph, MeritRank
 from scoring.reputation.transition import Rows
-from scoring.reputation.walks import first, waiting_time
+from scoring.reputation.walks import chosen
 
 
 def random_graph(random_seed: int, nodes: int = 60, edges: int = 300) -> FeedbackGraph:
@@ -16,22 +16,18 @@ def random_graph(random_seed: int, nodes: int = 60, edges: int = 300) -> Feedbac
     return FeedbackGraph.from_arrays(source, (source + rng.integers(1, nodes, edges)) % nodes, rng.random(edges) + 0.1)
 
 
-def test_waiting_time__whole_range__is_the_logarithm():
-    chances = np.concatenate(
-        [np.linspace(1e-9, 1 - 1e-9, 20_001), 2.0 ** -np.arange(1, 53), 1 - 2.0 ** -np.arange(1, 53)]
+def test_chosen__whole_range__each_entry_has_its_share():
+    row = Rows(
+        np.array([1]), np.array([5]), np.arange(6, dtype=np.int32), np.array([9.0, 0.5, 0.25, 0.125, 0.125, 9.0])
     )
-    for chance in chances.tolist():
-        assert waiting_time(chance) == pytest.approx(-math.log1p(-chance) / math.log(2), rel=2e-7)
+    entries = [chosen(0, row, chance) for chance in (np.arange(1_000) / 1_000).tolist()]
+    assert np.bincount(entries).tolist() == [0, 500, 250, 125, 125]
+    assert entries == sorted(entries)
 
 
-def test_first__many_draws__wins_in_proportion_to_the_weight():
-    weight = np.array([0.5, 0.3, 0.15, 0.05])
-    row = Rows(np.array([0]), np.array([4]), np.arange(4, dtype=np.int32), weight)
-    key = np.arange(4, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
-    draws = np.random.default_rng(1).integers(0, 2**64, 20_000, dtype=np.uint64)
-    wins = np.bincount([first(0, row, key, draw) for draw in draws], minlength=4)
-    chi_square = ((wins - 20_000 * weight) ** 2 / (20_000 * weight)).sum()
-    assert chi_square < 16.3  # 0.1 % of fair races with 3 degrees of freedom exceed it
+def test_chosen__probabilities_that_sum_to_less_than_one__the_last_entry():
+    row = Rows(np.array([0]), np.array([3]), np.arange(3, dtype=np.int32), np.array([0.1, 0.2, 0.7 - 2e-16]))
+    assert chosen(0, row, 1 - 2.0**-53) == 2
 
 
 def test_sampled__against_exact__within_the_reported_errors():

@@ -12,6 +12,7 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
+from eth_utils.abi import function_signature_to_4byte_selector
 from eth_utils.crypto import keccak
 from web3.types import RPCEndpoint
 
@@ -29,6 +30,7 @@ BOND = 640 * TOKEN
 # Where `FeedbackGraph` keeps what: slots of its state variables.
 _NODE_COUNT, _EDGES, _STRENGTHS, _NEIGHBORS = 1, 2, 3, 4
 _BATCH = 2_000
+_BLOCK = 1_000
 
 
 class EpochStage:
@@ -76,8 +78,30 @@ class EpochStage:
         """Feedback, as a settled audit gives it."""
         name = "recordTrust" if feedback == TRUST else "recordDistrust"
         data = self.network.graph.encode_abi(name, [source, target, amount])
-        transaction = {"from": self._court, "to": self.network.graph.address, "data": data, "gas": hex(500_000)}
-        self.network.web3.eth.wait_for_transaction_receipt(self.rpc("eth_sendTransaction", transaction))
+        self.network.web3.eth.wait_for_transaction_receipt(self.rpc("eth_sendTransaction", self._write(data)))
+
+    def record_all(self, graph: BoundaryGraph) -> None:
+        """A whole graph as feedback, in blocks of a thousand transactions; the chain needs a gas limit for that."""
+        provider: Any = self.network.web3.provider
+        calls = [
+            self._write("0x" + (function_signature_to_4byte_selector(f"{name}(address,address,uint256)") + words).hex())
+            for name, side in (("recordTrust", graph.trusting), ("recordDistrust", graph.distrusting))
+            for words in _edge_words(side)
+        ]
+        nonce = self.network.web3.eth.get_transaction_count(self._court)
+        self.rpc("evm_setAutomine", False)
+        for start in range(0, len(calls), _BLOCK):
+            batch = [
+                ("eth_sendTransaction", [{**call, "nonce": hex(nonce + place)}])
+                for place, call in enumerate(calls[start : start + _BLOCK], start)
+            ]
+            if any("error" in answer for answer in provider.make_batch_request(batch)):
+                raise ValueError("the chain did not take the feedback")
+            self.rpc("evm_mine")
+        self.rpc("evm_setAutomine", True)
+
+    def _write(self, data: str) -> dict[str, str]:
+        return {"from": self._court, "to": self.network.graph.address, "data": data, "gas": hex(200_000)}
 
     def plant(self, graph: BoundaryGraph) -> int:
         """Put a whole graph into the storage of an empty contract, as if it were recorded in epoch 1.
@@ -116,20 +140,25 @@ class EpochStage:
 
 
 @contextmanager
-def open_stage(seeds: dict[ChecksumAddress, float], **reputation: Any) -> Iterator[EpochStage]:
-    """A chain of its own with walks that begin at `seeds`; reputation: more of `ReputationParameters`."""
+def open_stage(seeds: dict[ChecksumAddress, float], *anvil: str) -> Iterator[EpochStage]:
+    """A chain of its own with walks that begin at `seeds`; anvil: more of its options."""
     parameters = ReputationParameters(
         seeds=seeds,
         epoch_length=1,
         bond=BOND,
         challenge_window=CHALLENGE_WINDOW,
         proposal_window=PROPOSAL_WINDOW,
-        **reputation,
     )
-    with local_chain() as url:
+    with local_chain(*anvil) as url:
         web3 = connect(url, timeout=120.0)
         owner: LocalAccount = Account.from_key(DEVELOPMENT_KEY)
         yield EpochStage(Network(web3, deploy(web3, owner, replace(LOCAL, reputation=parameters))))
+
+
+def _edge_words(side: dict[ChecksumAddress, InEdges]) -> Iterator[bytes]:
+    for target, edges in side.items():
+        for source, weight in edges.items():
+            yield b"".join(value.to_bytes(32, "big") for value in (int(source, 16), int(target, 16), weight))
 
 
 def _plant_side(

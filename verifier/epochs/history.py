@@ -1,15 +1,16 @@
 """What the contracts have said about epochs, and the graph that a proposal is checked against: from the chain alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import requests
-from eth_abi.abi import decode, encode
+from eth_abi.abi import encode
 from eth_typing import ChecksumAddress
-from eth_utils.abi import function_signature_to_4byte_selector
+from eth_utils.abi import event_abi_to_log_topic, function_signature_to_4byte_selector
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 from web3.exceptions import Web3Exception
+from web3.types import RPCEndpoint
 
 from chain.calls import read, read_many
 from chain.errors import ChainUnavailableError, MeritError
@@ -35,12 +36,12 @@ class EpochHistory:
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._log = EventLog(network, ("FeedbackGraph", "ReputationOracle"))
+        self._log = EventLog(network, ("ReputationOracle",))
         self._next = network.deployment.block
         self._last: tuple[int, bytes] | None = None  # number and hash of the block read last
         self._events: dict[int, list[Event]] = {}
         self._parameters: list[Mapping[str, Any]] = []
-        self._accounts: dict[ChecksumAddress, None] = {}
+        self._accounts: dict[int, ChecksumAddress] = {}
 
     def advance(self) -> None:
         """Read what is new; everything again if the chain has been reorganised."""
@@ -55,6 +56,7 @@ class EpochHistory:
                 until = min(self._next + _SPAN - 1, head)
                 block_hash = bytes(web3.eth.get_block(until)["hash"])
                 self._take(self._log.fetch(self._next, until))
+                self._take_accounts(self._next, until)
                 self._next, self._last = until + 1, (until, block_hash)
         except (requests.RequestException, Web3Exception, OSError, ValueError) as error:
             raise ChainUnavailableError("The chain stopped answering; check the RPC endpoint.") from error
@@ -105,31 +107,54 @@ class EpochHistory:
 
     def _take(self, events: Sequence[Event]) -> None:
         for event in events:
-            if event.name == "FeedbackRecorded":
-                self._accounts.update(dict.fromkeys((event.args["from"], event.args["to"])))
-            elif event.name == "ParametersSet":
+            if event.name == "ParametersSet":
                 self._parameters.append(event.args)
-            elif event.contract == "ReputationOracle" and "epoch" in event.args:
+            elif "epoch" in event.args:
                 self._events.setdefault(event.args["epoch"], []).append(event)
 
+    def _take_accounts(self, first: int, last: int) -> None:
+        """Who gave and who got feedback; read without web3's decoding, since an epoch may have a million of these."""
+        graph = self._network.graph
+        topic = "0x" + event_abi_to_log_topic(graph.events.FeedbackRecorded.abi).hex()
+        query = {"address": graph.address, "topics": [topic], "fromBlock": hex(first), "toBlock": hex(last)}
+        answer: Any = cast(Any, self._network.web3.provider).make_request(RPCEndpoint("eth_getLogs"), [query])
+        if "result" not in answer:
+            raise ChainUnavailableError("The chain does not give the events of the graph; check the RPC endpoint.")
+        for log in answer["result"]:
+            for account in log["topics"][2:4]:
+                self._name(int(account, 16))
+
     def _in_edges(self, feedback: int) -> dict[ChecksumAddress, InEdges]:
+        """Read page by page. Words are packed and unpacked here: a general decoder takes longer than the chain."""
         found: dict[ChecksumAddress, InEdges] = {}
-        open_ended = [(account, 0) for account in self._accounts]
+        open_ended = [(account, 0) for account in self._accounts.values()]
         while open_ended:
             calls = [
-                _IN_EDGES + encode(["uint8", "address", "uint256", "uint256"], [feedback, account, offset, _PAGE])
+                _IN_EDGES + b"".join(_word(value) for value in (feedback, int(account, 16), offset, _PAGE))
                 for account, offset in open_ended
             ]
             answers = read_many(self._network.web3, self._network.graph.address, calls)
             following = []
             for (account, offset), answer in zip(open_ended, answers, strict=True):
-                (edges,) = decode(["(address,uint256,uint256)[]"], answer)
-                for source, weight, _ in edges:
-                    found.setdefault(account, {})[to_checksum_address(source)] = weight
-                if len(edges) == _PAGE:
+                # An offset, a length, then source, weight and strength of each edge.
+                words = [int.from_bytes(answer[at : at + 32], "big") for at in range(64, len(answer), 32)]
+                for source, weight in zip(words[::3], words[1::3], strict=True):
+                    found.setdefault(account, {})[self._name(source)] = weight
+                if len(words) == 3 * _PAGE:
                     following.append((account, offset + _PAGE))
             open_ended = following
         return found
+
+    def _name(self, number: int) -> ChecksumAddress:
+        """An account by its number; checksums are hashes, and the same accounts come again and again."""
+        name = self._accounts.get(number)
+        if name is None:
+            name = self._accounts[number] = to_checksum_address(number.to_bytes(20, "big"))
+        return name
+
+
+def _word(value: int) -> bytes:
+    return value.to_bytes(32, "big")
 
 
 def question_of(name: str, args: Mapping[str, Any], attempt: int) -> Question | None:

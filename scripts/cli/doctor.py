@@ -15,6 +15,7 @@ import typer
 from eth_account.signers.base import BaseAccount
 from web3.exceptions import Web3Exception
 
+from chain.endpoints import show_endpoints
 from chain.errors import MeritError
 from chain.fees import asked_fees
 from chain.network import Network, connect
@@ -164,11 +165,12 @@ def _models(directory: Path) -> str:
 
 
 def _evidence(url: str) -> str:
+    shown = show_endpoints(url)
     try:
         httpx.get(f"{url.rstrip('/')}/health", timeout=_SECONDS).raise_for_status()
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise CheckError(f"{url} does not answer ({type(error).__name__}); check --evidence.") from error
-    return f"{url} answers"
+        raise CheckError(f"{shown} does not answer ({type(error).__name__}); check --evidence.") from error
+    return f"{shown} answers"
 
 
 def _port(host: str, port: int) -> str:

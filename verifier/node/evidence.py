@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import httpx
 
 from chain.contribution import content_digest
+from chain.endpoints import show_endpoints
 from chain.errors import MeritError
 
 
@@ -53,7 +54,7 @@ class EvidenceReader:
             try:
                 block = self._fetch_from(url, digest)
             except httpx.HTTPError:
-                silent.append(url)
+                silent.append(show_endpoints(url))
                 continue
             if block is not None and content_digest(block) == digest:
                 return block

@@ -22,7 +22,8 @@ CREATE TABLE IF NOT EXISTS pending (
 class Pending:
     """One nonce in use: its transaction as it was last signed, and the hashes of that and of what it replaced.
 
-    awaited: a caller waits for the receipt. sent_at: when it was last sent, by the sender's clock.
+    awaited: a caller waits for the receipt. sent_at: when it was last sent, by the sender's clock. mined_at: when it
+    was found mined although nobody waited, because the caller had lost the endpoint's answer.
     """
 
     transaction: dict[str, Any]
@@ -30,6 +31,7 @@ class Pending:
     hashes: list[HexBytes]
     sent_at: float
     awaited: bool = False
+    mined_at: float | None = None
 
     @property
     def nonce(self) -> int:

@@ -99,12 +99,20 @@ class TransactionSender:
         return self._web3.eth.chain_id
 
     def _tend(self) -> None:
-        """Send again what nobody waits for: the endpoint may have lost it, and later nonces wait behind it."""
+        """Send again what nobody waits for: the endpoint may have lost it, and later nonces wait behind it.
+
+        What turns out to be mined is kept for a while, for a caller who tries again to join.
+        """
         if self._pending is None:
             self._pending = self._recovered()
         for pending in [entry for entry in self._pending.values() if not entry.awaited]:
+            if pending.mined_at is not None:
+                if self._monotonic() - pending.mined_at > self._receipt_timeout:
+                    self._drop(pending)
+                continue
             try:
-                self._submit(pending)
+                if not self._submit(pending):
+                    pending.mined_at = self._monotonic()
             except Web3RPCError as error:
                 if _is_nonce_taken(error):
                     self._drop(pending)
@@ -174,15 +182,17 @@ class TransactionSender:
         signed: Any = self._account.sign_transaction(complete)
         return Pending(complete, bytes(signed.raw_transaction), [HexBytes(signed.hash)], self._monotonic())
 
-    def _submit(self, pending: Pending) -> None:
-        """Hand a signed transaction to the endpoint. Raises `Web3RPCError` where it refuses it."""
+    def _submit(self, pending: Pending) -> bool:
+        """Hand a signed transaction to the endpoint; False if it is mined already. Raises `Web3RPCError`."""
         pending.sent_at = self._monotonic()
         try:
             self._web3.eth.send_raw_transaction(pending.raw)
         except Web3RPCError as error:
-            if _is_known(error) or (_is_nonce_taken(error) and self._receipt(pending) is not None):
-                return
-            raise
+            if _is_nonce_taken(error) and self._receipt(pending) is not None:
+                return False
+            if not _is_known(error):
+                raise
+        return True
 
     # ---------------------------------------------------------------- awaiting
 

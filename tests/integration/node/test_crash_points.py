@@ -71,10 +71,11 @@ class CrashingSender(TransactionSender):
         self._calling = call.fn_name
         return super()._broadcast(call)
 
-    def _submit(self, pending: Pending) -> None:
+    def _submit(self, pending: Pending) -> bool:
         self.killer.point(f"before sending {self._calling}")
-        super()._submit(pending)
+        is_new = super()._submit(pending)
         self.killer.point(f"after sending {self._calling}")
+        return is_new
 
 
 class Victim:

@@ -214,6 +214,27 @@ def test_send__answer_lost_and_called_again__sent_once(
     assert (chain.paid(), chain.nonce()) == (6, before + 1)
 
 
+def test_send__answer_lost_and_never_called_again__forgotten_after_a_while(
+    chain: Chain, faulty_endpoint: Callable[[str], Any], faults: Any, tmp_path: Path
+) -> None:
+    now = 0.0
+    endpoint, outbox = faulty_endpoint(chain.url), Outbox(tmp_path / "outbox.sqlite")
+    sender = TransactionSender(connect(endpoint.url), chain.owner, outbox=outbox, monotonic=lambda: now)
+    endpoint.fault = lambda method: faults.LOST if method == "eth_sendRawTransaction" else faults.NONE
+    with pytest.raises(ChainUnavailableError):
+        sender.send(chain.pay(1))
+    endpoint.fault = lambda _: faults.NONE
+    for amount in (2, 4):
+        endpoint.asked.clear()
+        sender.send(chain.pay(amount))
+        assert len(outbox.load(now)) == 1
+    assert endpoint.asked.count("eth_sendRawTransaction") == 1
+    now = 121.0
+    sender.send(chain.pay(8))
+    assert not outbox.load(now)
+    assert chain.paid() == 15
+
+
 def test_send__killed_before_the_endpoint_heard_of_it__sent_by_the_next_process_once(
     chain: Chain, faulty_endpoint: Callable[[str], Any], faults: Any, tmp_path: Path
 ) -> None:

@@ -15,11 +15,13 @@ from scripts.cli import (
     economics,
     epoch,
     evidence,
+    job,
     keys,
     reputation,
     serve,
     stake,
     submit,
+    train,
     verifier,
 )
 
@@ -43,8 +45,10 @@ app.add_typer(batch.app, name="batch")
 app.add_typer(contracts.app, name="contracts")
 app.add_typer(epoch.app, name="epoch")
 app.add_typer(evidence.app, name="evidence")
+app.add_typer(job.app, name="job")
 app.add_typer(keys.app, name="keys")
 app.add_typer(stake.app, name="stake")
+app.add_typer(train.app, name="train")
 app.add_typer(verifier.app, name="verifier")
 
 

@@ -5,6 +5,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from eth_account import Account
@@ -30,6 +31,7 @@ from verifier.node.journal import Findings, Journal, JournalOwner
 from verifier.node.node import Executors, VerifierNode
 from verifier.node.specification import Specification
 from verifier.node.workbench import open_workbench
+from verifier.training.desk import DeskUnavailableError, post_entry, serve_desk
 from verifier.training.examiner import WORDS, TrainingExaminer
 from verifier.training.ledger import KIND, WORKLOAD, RoundLedger
 from verifier.training.local_update import descend, initial_parameters
@@ -342,8 +344,24 @@ def test_training__entries_that_do_not_belong__are_refused(world: World) -> None
         with pytest.raises(CommitmentRefusedError, match=reason):
             organiser.enter(entry)
     organiser.record()
-    with pytest.raises(CommitmentRefusedError, match="is not open"):
+    with pytest.raises(CommitmentRefusedError, match="is being valued"):
         organiser.enter(Entry.signed(domain, trainer.account, job_id, 1, bytes(32)))
+
+
+def test_training__desk__takes_entries_and_says_why_not(world: World) -> None:
+    organiser = world.organiser()
+    with serve_desk(organiser, "127.0.0.1", 0) as port:
+        url = f"http://127.0.0.1:{port}"
+        (trainer, *_) = honest_trainers(world, organiser)
+        replace(trainer, enter=lambda entry: post_entry(url, entry)).take_part()
+        assert organiser.entered == 1
+        with pytest.raises(CommitmentRefusedError, match="too little stake"):
+            post_entry(url, Entry.signed(world.network.domain, account("stranger"), world.job_id, 1, bytes(32)))
+        assert httpx.post(f"{url}/entries", content=b"{}").status_code == 400
+        assert httpx.post(f"{url}/entries", content=bytes(5000)).status_code == 400
+        assert httpx.post(f"{url}/elsewhere", content=b"{}").status_code == 400
+    with pytest.raises(DeskUnavailableError, match="does not answer"):
+        post_entry(url, Entry.signed(world.network.domain, account("stranger"), world.job_id, 1, bytes(32)))
 
 
 def test_training__round_from_an_older_state__is_fraud(world: World) -> None:

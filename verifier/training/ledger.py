@@ -44,6 +44,12 @@ class RoundLedger:
         price: int = terms[1]
         return price * batch.units
 
+    def specification(self, job_id: int) -> bytes:
+        """The digest in a job's terms."""
+        with _reading():
+            terms, _ = self._network.escrow.functions.termsOf(job_id).call()
+        return bytes(terms[-1])
+
     def recorded_block(self, batch_id: bytes) -> int:
         """The block in which a batch was recorded."""
         with _reading():

@@ -5,10 +5,13 @@ each round pays. If it vanishes before a round is recorded, trainers take their 
 not needed any more.
 """
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Event as StopEvent
 from threading import RLock
 
+import structlog
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
@@ -68,7 +71,9 @@ class Organiser:
         """
         with self._lock:
             number = self.rounds.next_header()[0].number
-            if self.rounds.is_pending() or entry.number != number:
+            if self.rounds.is_pending():
+                raise CommitmentRefusedError(f"Round {number} is being valued; enter the next one when it is settled.")
+            if entry.number != number:
                 raise CommitmentRefusedError(f"Round {entry.number} is not open; wait for round {number}.")
             if not entry.is_signed(self.rounds.domain, self.rounds.job_id):
                 raise CommitmentRefusedError(f"{entry.trainer} did not sign this commitment.")
@@ -124,3 +129,18 @@ class Organiser:
             self.publish(adopted.parameters)
             self.publish(adopted.state.to_block())
             self._published = adopted.batch_id
+
+    def run(self, stop: StopEvent, gather: float, pause: float = 1.0) -> None:
+        """Hold one round after the other until `stop` is set, each with whoever enters within `gather` seconds."""
+        log = structlog.get_logger("merit.organiser").bind(job=self.rounds.job_id)
+        started = time.monotonic()
+        while not stop.is_set():
+            try:
+                self.look()
+                if self.rounds.is_pending():
+                    started = time.monotonic()
+                elif self.entered and time.monotonic() - started >= gather:
+                    log.info("round_recorded", trainers=self.entered, batch=self.record().hex())
+            except MeritError as error:
+                log.warning("look_failed", reason=str(error))
+            stop.wait(pause)

@@ -7,8 +7,11 @@ import structlog
 
 from chain.contribution import MalformedRecordError
 from chain.errors import MeritError
+from chain.network import Network
 from chain.typed_data import Domain
 from verifier.node.audit import Audit, BatchOutcome
+from verifier.node.evidence import EvidenceMissingError
+from verifier.node.examiner import EvidenceSource
 from verifier.training.ledger import RoundLedger, training_job
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.training import Fetch, RoundResult, UnavailableRoundError, first_state, work_out
@@ -97,3 +100,16 @@ class Rounds:
             if commitment in [leaf.evidence for leaf in leaves]:
                 return audit
         return None
+
+
+def open_rounds(network: Network, evidence: EvidenceSource, job_id: int) -> Rounds:
+    """The rounds of a job on the chain."""
+
+    def fetch(digest: bytes) -> bytes | None:
+        try:
+            return evidence.fetch(digest)
+        except EvidenceMissingError:
+            return None
+
+    ledger = RoundLedger(network)
+    return Rounds(job_id, ledger, network.domain, fetch, ledger.specification(job_id))

@@ -137,8 +137,8 @@ def replaced(
 class Walks:
     """The walks 0 .. k-1 from one source.
 
-    Step `t` of walk `k` is decided by one number, `H(random_seed, k, t)`: the walk stops below `stop`; above, the number
-    falls into the share of one edge, in the order of the targets' keys. So two graphs give the same walk unless it leaves
+    One number, `H(random_seed, k, t)`, decides step `t` of walk `k`: it stops below `stop`; above, the number falls
+    into the share of one edge, in the order of the targets' keys. So two graphs give the same walk unless it leaves
     a node whose row differs, and drawing those walks again gives what drawing all of them would, bit for bit.
     """
 

@@ -36,6 +36,7 @@ from chain.typed_data import sign
 
 CONTRIBUTORS = 16
 BATCH_LEAVES = 256
+LISTENERS = 200
 PROGRAM = "from backend.server import serve; from backend.settings import Settings; serve(Settings.load())"
 
 
@@ -89,6 +90,8 @@ def stage(database_url: str | None) -> Iterator[Stage]:
             "MERIT_BATCH_AGE": "3600",
             "MERIT_KEEP_AUDITS": "false",
             "MERIT_LOG_LEVEL": "error",
+            "MERIT_ADDRESS_RATE": "1e9",  # all load comes from one address, and as fast as it goes
+            "MERIT_ACCOUNT_RATE": "1e9",
         }
         process = subprocess.Popen([sys.executable, "-c", PROGRAM], env=environment)
         url = f"http://127.0.0.1:{port}"
@@ -185,6 +188,36 @@ async def send(stage: Stage, queues: list[list[dict[str, Any]]]) -> tuple[float,
         return time.perf_counter() - started, latencies, receipts
 
 
+async def follow(stage: Stage, events: int, clients: int, patience: float) -> int:
+    """How many of so many event-stream clients at once do not see `events` batches recorded within `patience`."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=stage.url, timeout=60, limits=limits) as http:
+
+        async def one() -> None:
+            seen = 0
+            async with http.stream("GET", "/v1/events", headers={"Last-Event-ID": "0-0"}) as response:
+                async for line in response.aiter_lines():
+                    seen += line == "event: Recorded"
+                    if seen == events:
+                        return
+
+        tasks = [asyncio.create_task(one()) for _ in range(clients)]
+        _, late = await asyncio.wait(tasks, timeout=patience)
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return sum(task.cancelled() or task.exception() is not None for task in tasks)
+
+
+async def send_while_followed(
+    stage: Stage, queues: list[list[dict[str, Any]]], batches: int
+) -> tuple[tuple[float, list[float], list[str]], int]:
+    """The load with everybody listening. Returns what `send` does, and how many listeners missed something."""
+    following = asyncio.create_task(follow(stage, batches, LISTENERS, 120))
+    sent = await send(stage, queues)
+    return sent, await following
+
+
 async def read(stage: Stage, paths: list[str], requests: int) -> float:
     """Reads per second over 16 connections."""
     async with httpx.AsyncClient(base_url=stage.url, timeout=60) as http:
@@ -224,7 +257,8 @@ def measure(stage: Stage, seconds: int) -> list[Row]:
     """The loads, one after the other."""
     singles = max(1, seconds * 500 // CONTRIBUTORS // BATCH_LEAVES) * BATCH_LEAVES
     queues = [submissions(stage, account, 0, singles, 1) for account in stage.contributors]
-    took, latencies, receipts = asyncio.run(send(stage, queues))
+    recorded = len(queues) * singles // BATCH_LEAVES
+    (took, latencies, receipts), missed = asyncio.run(send_while_followed(stage, queues, recorded))
     rate, p99 = len(receipts) / took, percentile(latencies, 0.99) * 1000
     bulk = max(1, seconds * 5000 // CONTRIBUTORS // BATCH_LEAVES) * BATCH_LEAVES
     queues = [submissions(stage, account, singles, bulk, BATCH_LEAVES) for account in stage.contributors]
@@ -237,6 +271,7 @@ def measure(stage: Stage, seconds: int) -> list[Row]:
     return [
         Row("single signed contributions", rate, "1/s", 500, rate >= 500),
         Row("their latency, 99th percentile", p99, "ms", 250, p99 < 250),
+        Row(f"of {LISTENERS} event streams at that time, incomplete", missed, "", 0, missed == 0),
         Row("contributions in submissions of 256", bulk_rate, "1/s", 5000, bulk_rate >= 5000),
         Row("reads", reads, "1/s", 1000, reads >= 1000),
         Row("receipts that are not on the chain", missing, f"of {len(receipts)}", 0, missing == 0),

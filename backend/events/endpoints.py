@@ -13,6 +13,7 @@ from pydantic import WithJsonSchema
 from backend.batches.endpoints import event_document
 from backend.context import Context
 from backend.cursors import CURSOR_PATTERN, cursor_at, parse_cursor
+from backend.events.newest import Place
 from backend.fields import Address
 from backend.indexer import repository as index
 from backend.indexer.models import ChainEvent
@@ -46,8 +47,12 @@ async def stream_events(
 async def _events(context: Context, position: tuple[int, int], account: Address | None) -> AsyncIterator[str]:
     yield ": connected\n\n"
     interval = context.settings.poll_interval
+    looked_at: Place | None = None
     while not context.workers.stopping:
-        rows = await run_in_threadpool(_after, context, position, account)
+        newest = await context.newest_event.place()
+        rows = await run_in_threadpool(_after, context, position, account) if newest != looked_at else []
+        if len(rows) < _PAGE:
+            looked_at = newest
         for row in rows:
             position = (row.block_number, row.log_index)
             yield _message(row)

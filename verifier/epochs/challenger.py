@@ -25,7 +25,7 @@ from verifier.epochs.history import EpochHistory
 from verifier.epochs.proposals import Dispute, DisputeStatus, Proposal, Question, Status, subject_argument
 from verifier.epochs.rows import build_visits
 from verifier.epochs.tree import ProvenRow, RowTree
-from verifier.epochs.withheld import next_demand, rows_with_answers
+from verifier.epochs.withheld import next_demands, rows_with_answers
 from verifier.node.evidence import EvidenceUnreachableError
 
 # In-neighbours' rows in one transaction: below five million gas with proofs of seventeen nodes.
@@ -209,14 +209,16 @@ class EpochChallenger:
         return published_tree(digests[-1], root, proposal, self._fetch_for(proposal), own.subject) if digests else None
 
     def _demand(self, found: Examination, own: RowTree, disputes: Disputes) -> Iterator[str]:
-        """Ask for one row at a time of a tree that was not published."""
-        asked = {question.index: dispute for question, dispute in disputes.items() if question.subject == own.subject}
+        """Ask for rows of a tree that was not published, as many at once as the time that is left demands."""
         if any(dispute.status is DisputeStatus.OPEN for dispute in disputes.values()):
             return
-        indices = [index for index in asked if index is not None]
-        index = next_demand(self._network, self._history, own, indices)
-        if index is not None:
-            question = Question(own.epoch, found.proposal.attempt, own.subject, index)
+        proposal, window = found.proposal, read(self._calls.challengeWindow())
+        end = proposal.finalizable_at + read(self._calls.MAX_EXTENSIONS()) * window
+        rounds = max(int((end - self._now()) // window), 1)
+        asked = [question.index for question in disputes if question.subject == own.subject]
+        rows = [index for index in asked if index is not None]
+        for index in next_demands(self._network, self._history, own, rows, rounds):
+            question = Question(own.epoch, proposal.attempt, own.subject, index)
             yield from self._ask(question, disputes, f"row {index} was not published")
 
     def _settle(self) -> Iterator[str]:

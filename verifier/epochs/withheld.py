@@ -1,6 +1,7 @@
 """Rows that were not published, told on the chain one by one: which to ask for next, until all are known."""
 
 from collections.abc import Collection
+from math import ceil
 
 from hexbytes import HexBytes
 from web3.exceptions import Web3Exception
@@ -22,11 +23,14 @@ def rows_with_answers(history: EpochHistory, own: RowTree) -> RowTree:
     return RowTree(own.epoch, rows, own.subject)
 
 
-def next_demand(network: Network, history: EpochHistory, own: RowTree, asked: Collection[int]) -> int | None:
-    """The index of the row to ask for next; None when all were asked for.
+def next_demands(
+    network: Network, history: EpochHistory, own: RowTree, asked: Collection[int], rounds: int
+) -> list[int]:
+    """The indices of the rows to ask for next; none when all were asked for.
 
     The proof of each answer holds the proposed tree's nodes beside its way. Where they are one's own there is nothing
-    to ask below them; so a single wrong row is found by halving.
+    to ask below them, so a wrong row is found by dividing what is left: into as many parts as it takes to be done in
+    `rounds` further answers, which a proposer may delay as long as it can.
     """
     known = rows_with_answers(history, own)
     differing = []
@@ -35,10 +39,15 @@ def next_demand(network: Network, history: EpochHistory, own: RowTree, asked: Co
             continue
         index = event.args["row"]["index"]
         differing += known.differing_spans(index, _proof_of(network, event.transaction_hash))
-    for first, _ in sorted(differing, key=lambda span: span[1]):
-        if first not in asked:
-            return first
-    return next((index for index in range(len(own.rows)) if index not in asked), None)
+    if differing:
+        first, size = min(differing, key=lambda span: span[1])
+        size = min(size, len(own.rows) - first)
+        parts = ceil(size ** (1 / rounds))
+        chosen = [first + size * part // parts for part in range(parts)]
+        fresh = [index for index in dict.fromkeys(chosen) if index not in asked]
+        if fresh:
+            return fresh
+    return [index for index in range(len(own.rows)) if index not in asked][:1]
 
 
 def _proof_of(network: Network, transaction_hash: bytes) -> list[bytes]:

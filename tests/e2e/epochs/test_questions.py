@@ -70,14 +70,18 @@ def test_diagonal__answered_with_wrong_visits__is_voided(play: Play, published: 
     assert play.fault() == "ROW"
 
 
-def test_row__that_is_wrong_among_withheld_ones__is_found_by_halving(play: Play) -> None:
+@pytest.mark.parametrize("delay", [0, CHALLENGE_WINDOW - 60])
+@pytest.mark.parametrize("wrong", [0, 5, 19])
+def test_row__that_is_wrong_among_withheld_ones__is_found_by_dividing(play: Play, wrong: int, delay: int) -> None:
+    """Also where the proposer answers as late as it may."""
     before = play.tokens("challenger")
-    tree = play.propose(wrong_score(play), publish=False)
+    tree = play.propose(wrong_score(play, wrong), publish=False)
     challenger, asked = play.challenger(), 0
     while play.proposal().status is Status.LIVE:
         challenger.step()
+        play.stage.move_on(delay)
         asked += answer_rows(play, tree)
-        assert asked <= 7  # of twenty rows
+        assert asked < 15  # of twenty
     assert play.fault() == "ROW"
     challenger.step()
     assert play.tokens("challenger") == before + BOND // 2
@@ -97,6 +101,7 @@ def answer_rows(play: Play, tree: RowTree) -> int:
     return answered
 
 
-def wrong_score(play: Play) -> list[Row]:
+def wrong_score(play: Play, position: int = 5) -> list[Row]:
     rows = play.honest()
-    return [*rows[:5], replace(rows[5], score=rows[5].score + 1), *rows[6:]]
+    lie = replace(rows[position], score=rows[position].score + 1)
+    return [*rows[:position], lie, *rows[position + 1 :]]

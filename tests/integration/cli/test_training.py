@@ -1,17 +1,19 @@
 """`merit job` and `merit train` with what people get wrong: one sentence each, and nothing on the chain."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from chain.network import Network
 from chain.sender import TransactionSender
-from tests.integration.cli.conftest import Merit
 from verifier.workloads.training_tensors import write_data
 
 pytestmark = pytest.mark.chain
 
+Merit = Callable[..., Any]
 ORGANISER = "0x" + "11" * 20
 
 
@@ -21,7 +23,7 @@ def opened(merit: Merit, rpc: str, data: Path, *changes: str) -> str:
         *("--pot", "9", "--amount", "90", "--api", "http://127.0.0.1:1", *changes),
     )
     assert answer.status == 1
-    return answer.refusal
+    return str(answer.refusal)
 
 
 def test_job_open__data_that_does_not_fit__says_which(merit: Merit, rpc: str, deployed: Network) -> None:

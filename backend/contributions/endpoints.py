@@ -23,6 +23,7 @@ def submit(submission: Submission, context: Context) -> Accepted:
     now; sign again over it.
     """
     rows, first, following = context.contributions.submit(submission)
+    context.metrics.contributions.inc(len(rows))
     return Accepted(
         receipts=[receipt_of(row) for row in rows],
         first=first,

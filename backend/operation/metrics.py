@@ -15,7 +15,9 @@ class Metrics:
             "merit_request_seconds", "Time to answer.", ("method", "route"), registry=self.registry
         )
         self.contributions = Counter(
-            "merit_contributions_total", "Leaves that a receipt was given for.", registry=self.registry
+            "merit_contributions_total",
+            "Receipts given for leaves, again for those sent again.",
+            registry=self.registry,
         )
         self.indexed_block = Gauge("merit_indexed_block", "Last block whose events are stored.", registry=self.registry)
         self.unrecorded_batches = Gauge(

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from backend.operation.limits import RateLimit
 from backend.operation.middleware import RequestFrame
 from backend.workers import Workers
+from chain.client import Work
 from chain.errors import ChainUnavailableError
 
 from .conftest import CONTRIBUTOR, OWNER, RECORDER, TERMS, ModelChain, Service
@@ -52,6 +53,11 @@ def test_metrics__count_requests_by_route(service: Service) -> None:
     text = service.http.get("/metrics").text
     assert 'merit_requests_total{method="GET",route="/v1/jobs/{job_id}",status="200"} 2.0' in text
     assert "merit_unrecorded_batches 0.0" in text
+
+
+def test_metrics__count_receipts(service: Service) -> None:
+    service.client().submit(1, [Work(1, bytes(32), bytes([number])) for number in range(3)])
+    assert "merit_contributions_total 3.0" in service.http.get("/metrics").text
 
 
 def test_answers__carry_a_request_id_of_their_own(service: Service) -> None:

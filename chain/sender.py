@@ -17,7 +17,7 @@ from web3.exceptions import ContractLogicError, TransactionNotFound, Web3Excepti
 from web3.types import Nonce, TxParams, TxReceipt, Wei
 
 from chain.errors import ChainUnavailableError, TransactionFailedError
-from chain.fees import Fees, asked_fees
+from chain.fees import FeeAboveLimitError, Fees, asked_fees
 from chain.outbox import Outbox, Pending
 from chain.reverts import explain_revert
 
@@ -241,7 +241,10 @@ class TransactionSender:
         """Sign the same call anew with higher fees; within the fee limit, or it is sent again as it is."""
         transaction = pending.transaction
         before = Fees(transaction["maxFeePerGas"], transaction["maxPriorityFeePerGas"])
-        raised = before.raised(asked_fees(self._web3, self._fee_limit), self._fee_limit)
+        try:
+            raised = before.raised(asked_fees(self._web3, self._fee_limit), self._fee_limit)
+        except FeeAboveLimitError:
+            raised = None
         if raised is not None:
             signed = self._signed(transaction, raised)
             pending.transaction, pending.raw = signed.transaction, signed.raw

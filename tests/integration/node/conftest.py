@@ -42,7 +42,6 @@ from verifier.provider.requester import Order, place_order
 from verifier.workloads.workload import Rerun, Run
 
 WINDOWS = Windows(seed_delay=2, commit=60, disclose=60, reveal=60, appeal=30, unsampled=2)
-VAULT = VaultParameters(unbonding_delay=3_600, period_blocks=8)
 
 
 File = TypeVar("File")
@@ -266,49 +265,65 @@ class World:
         return file
 
 
+def build_world(url: str, folder: Path, *, verifiers: int, windows: Windows, funds: int = 1_000 * TOKEN) -> World:
+    """Deploy Merit, stake the verifiers and the contributor, and open a job with `funds` each."""
+    web3 = connect(url)
+    deployer: LocalAccount = Account.from_key(DEVELOPMENT_KEY)
+    # Longer than the longest audit, as the court demands.
+    vault = VaultParameters(unbonding_delay=60 * windows.commit, period_blocks=8)
+    network = Network(web3, deploy(web3, deployer, replace(LOCAL, vault=vault, windows=windows)))
+    people = [Account.create() for _ in range(verifiers + 2)]
+    committee, requester, contributor = people[:verifiers], people[-2], people[-1]
+    bank = TransactionSender(web3, deployer)
+    for account in people:
+        web3.provider.make_request(RPCEndpoint("anvil_setBalance"), [account.address, hex(10**20)])
+        bank.send(network.token.functions.transfer(account.address, 10 * funds))
+        own = TransactionSender(web3, account)
+        for spender in (network.vault.address, network.escrow.address):
+            own.send(network.token.functions.approve(spender, 10 * funds))
+        if account is not requester:
+            own.send(network.vault.functions.deposit(funds))
+        if account in committee:
+            own.send(network.vault.functions.joinCommittee())
+    evidence = Store()
+    specification = evidence.publish(Specification("inference", "recital", bytes(32)).to_block())
+    terms = {
+        "kind": 0,
+        "price": TOKEN // 10,
+        "auditFee": 3 * TOKEN,
+        "slashPerUnit": TOKEN,
+        "auditRateFloor": 10_000,
+        "auditRateCeiling": 10_000,
+        "committeeSize": 3,
+        "samples": 2,
+        "words": 1,
+        "tau": 20,
+        "soft": 40,
+        "hard": 80,
+        "expiry": 2**48 - 1,
+        "specification": specification,
+    }
+    TransactionSender(web3, requester).send(network.escrow.functions.open(tuple(terms.values()), funds))
+    job_id = network.escrow.functions.jobCount().call()
+    # Membership counts from the period after next on.
+    web3.provider.make_request(RPCEndpoint("anvil_mine"), [hex(2 * vault.period_blocks)])
+    return World(network, folder, committee, requester, contributor, job_id, evidence)
+
+
 @pytest.fixture(scope="session")
 def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with local_chain() as url:
-        web3 = connect(url)
-        deployer: LocalAccount = Account.from_key(DEVELOPMENT_KEY)
-        network = Network(web3, deploy(web3, deployer, replace(LOCAL, vault=VAULT, windows=WINDOWS)))
-        people = [Account.create() for _ in range(5)]
-        verifiers, requester, contributor = people[:3], people[3], people[4]
-        bank = TransactionSender(web3, deployer)
-        for account in people:
-            web3.provider.make_request(RPCEndpoint("anvil_setBalance"), [account.address, hex(10**20)])
-            bank.send(network.token.functions.transfer(account.address, 10_000 * TOKEN))
-            own = TransactionSender(web3, account)
-            for spender in (network.vault.address, network.escrow.address):
-                own.send(network.token.functions.approve(spender, 10_000 * TOKEN))
-            if account is not requester:
-                own.send(network.vault.functions.deposit(1_000 * TOKEN))
-            if account in verifiers:
-                own.send(network.vault.functions.joinCommittee())
-        evidence = Store()
-        specification = evidence.publish(Specification("inference", "recital", bytes(32)).to_block())
-        terms = {
-            "kind": 0,
-            "price": TOKEN // 10,
-            "auditFee": 3 * TOKEN,
-            "slashPerUnit": TOKEN,
-            "auditRateFloor": 10_000,
-            "auditRateCeiling": 10_000,
-            "committeeSize": 3,
-            "samples": 2,
-            "words": 1,
-            "tau": 20,
-            "soft": 40,
-            "hard": 80,
-            "expiry": 2**48 - 1,
-            "specification": specification,
-        }
-        TransactionSender(web3, requester).send(network.escrow.functions.open(tuple(terms.values()), 1_000 * TOKEN))
-        job_id = network.escrow.functions.jobCount().call()
-        # Membership counts from the period after next on.
-        web3.provider.make_request(RPCEndpoint("anvil_mine"), [hex(2 * LOCAL.vault.period_blocks)])
-        folder = tmp_path_factory.mktemp("world")
-        yield World(network, folder, verifiers, requester, contributor, job_id, evidence)
+        yield build_world(url, tmp_path_factory.mktemp("world"), verifiers=3, windows=WINDOWS)
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Iterator[World]:
+    """Ten verifiers on a chain of their own, with windows of half an hour."""
+    windows = Windows(seed_delay=2, commit=1_800, disclose=900, reveal=1_800, appeal=900, unsampled=2)
+    with local_chain() as url:
+        world = build_world(url, tmp_path, verifiers=10, windows=windows, funds=12_000 * TOKEN)
+        yield world
+        world.close()
 
 
 @pytest.fixture

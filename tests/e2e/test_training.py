@@ -318,6 +318,22 @@ def test_training__commitment_not_opened__is_left_out_for_good(world: World) -> 
         world.rounds().paid()
 
 
+def test_training__looked_at_before_all_have_opened__is_paid_by_what_the_committee_saw(world: World) -> None:
+    organiser = world.organiser()
+    honest = honest_trainers(world, organiser)
+    for trainer in honest:
+        trainer.take_part()
+    organiser.record()
+    pass_time(world.network)
+    for trainer in honest:
+        for verifier in world.committee:
+            verifier.look()
+        organiser.rounds.look()
+        trainer.open()
+    world.settle(organiser)
+    assert sum(trainer.claim() for trainer in honest) == POT
+
+
 def test_training__stopped_before_the_commitment__commits_to_the_same_work(world: World) -> None:
     organiser = world.organiser()
     (trainer, *_) = honest_trainers(world, organiser)

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import structlog
 
-from chain.contribution import MalformedRecordError
+from chain.contribution import Batch, MalformedRecordError
 from chain.errors import MeritError
 from chain.network import Network
 from chain.typed_data import Domain
@@ -26,8 +26,8 @@ class ChangedEvidenceError(MeritError):
 class Rounds:
     """Reads and works out the rounds of one job.
 
-    A commitment may be opened after the committee has decided without it. Results are therefore worked out when a round
-    is drawn, and kept: see `look`. specification: the digest in the job's terms.
+    A commitment may be opened after the committee has decided without it. All that a round may come to is therefore
+    kept, by its payload, while it is being decided: see `look`. specification: the digest in the job's terms.
     """
 
     job_id: int
@@ -35,7 +35,8 @@ class Rounds:
     domain: Domain
     fetch: Fetch
     specification: bytes
-    _results: dict[tuple[bytes, bytes], RoundResult] = field(default_factory=dict)
+    _found: dict[bytes, RoundResult] = field(default_factory=dict)
+    _paid: dict[bytes, RoundResult] = field(default_factory=dict)
 
     @cached_property
     def job(self) -> TrainingJob:
@@ -43,37 +44,43 @@ class Rounds:
         return training_job(self.specification, self.fetch)
 
     def look(self) -> None:
-        """Work out every round that has been drawn and is not kept yet."""
+        """Work out the rounds that are being decided on, from what is published by now."""
         for audit in self.ledger.audits(self.job_id):
-            if audit.round is None:
+            if audit.round is None or audit.settled_block is not None:
                 continue
             try:
-                self.result(audit)
+                self._work_out(audit.batch_id, audit.batch, audit.round.seed)
             except (MalformedEvidenceError, MalformedRecordError, UnavailableRoundError) as error:
                 log = structlog.get_logger("merit.training")
                 log.warning("round_refused", batch=audit.batch_id.hex(), reason=str(error))
 
-    def result(self, audit: Audit) -> RoundResult:
-        """What a drawn round comes to: the same that the committee finds."""
-        if audit.round is None:
-            raise ValueError("a round has no result before its seed is drawn")
-        key = (audit.batch_id, audit.round.seed)
-        if key not in self._results:
-            recorded = self.ledger.recorded(audit.batch_id, audit.batch, audit.round.seed, self.fetch)
-            self._results[key] = work_out(self.fetch, self.job, self.domain, recorded)
-        return self._results[key]
-
     def paid(self) -> list[RoundResult]:
-        """What the settled rounds came to. Raises ChangedEvidenceError where that is not what the court adopted."""
-        audits = [audit for audit in self.ledger.audits(self.job_id) if audit.outcome is BatchOutcome.PASS]
-        results = [self.result(audit) for audit in audits if audit.settled_block is not None]
-        for result in results:
-            if result.payload != self.ledger.payload(result.batch_id):
-                raise ChangedEvidenceError(
-                    f"The evidence of batch {result.batch_id.hex()} has changed since its committee decided; "
-                    "start from a copy of the evidence of that time."
-                )
-        return results
+        """What the settled rounds came to. Raises ChangedEvidenceError where that cannot be found any more."""
+        return [
+            self._adopted(audit.batch_id, audit.batch, audit.round.seed)
+            for audit in self.ledger.audits(self.job_id)
+            if audit.outcome is BatchOutcome.PASS and audit.settled_block is not None and audit.round is not None
+        ]
+
+    def _adopted(self, batch_id: bytes, batch: Batch, seed: bytes) -> RoundResult:
+        known = self._paid.get(batch_id)
+        if known is not None:
+            return known
+        payload = self.ledger.payload(batch_id)
+        if payload not in self._found:
+            self._work_out(batch_id, batch, seed)
+        if payload not in self._found:
+            raise ChangedEvidenceError(
+                f"The evidence of batch {batch_id.hex()} has changed since its committee decided; "
+                "start from a copy of the evidence of that time."
+            )
+        self._paid[batch_id] = self._found[payload]
+        return self._paid[batch_id]
+
+    def _work_out(self, batch_id: bytes, batch: Batch, seed: bytes) -> None:
+        recorded = self.ledger.recorded(batch_id, batch, seed, self.fetch)
+        result = work_out(self.fetch, self.job, self.domain, recorded)
+        self._found[result.payload] = result
 
     def adopted_result(self) -> RoundResult | None:
         """What the last round that was paid came to; None before the first."""

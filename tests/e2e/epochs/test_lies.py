@@ -162,7 +162,8 @@ def test_bridge__that_is_hidden__is_told_though_no_row_proves_it(play: Play) -> 
 def test_hub__challenged_in_parts__goes_on_where_it_stopped(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("verifier.epochs.challenger.NEIGHBORS_PER_CALL", 4)
     assert len(play.graph.trusting[ACCOUNTS[12]]) > 8
-    tree = play.propose(gross_visits(play, play.honest()))
+    rows = play.honest()
+    tree = play.propose([*rows[:12], replace(rows[12], score=rows[12].score + 1), *rows[13:]])
     sources = [*play.graph.trusting[ACCOUNTS[12]]][:4]
     first = [tree.proven(tree.positions[source]) for source in sources]
     call = play.stage.network.oracle.functions.challengeRow

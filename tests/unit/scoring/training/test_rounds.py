@@ -160,6 +160,17 @@ def test_value_round__trained_on_other_data__is_not_paid(classroom: Classroom) -
     assert len(payout(newcomers.values, 1000)) <= 2
 
 
+def test_value_round__long_update__counts_no_more_than_one_of_median_length(classroom: Classroom) -> None:
+    long, longer = (
+        valued(
+            classroom, [replace(classroom.updates[0], delta=scale * classroom.updates[0].delta), *classroom.updates[1:]]
+        )
+        for scale in (100, 10_000)
+    )
+    assert list(long.values.values()) == pytest.approx(list(longer.values.values()), abs=1e-9)
+    assert np.linalg.norm(long.parameters - classroom.base) < 2 * np.linalg.norm(classroom.updates[1].delta)
+
+
 def test_value_round__too_many_for_exact_values__close_to_them(
     classroom: Classroom, monkeypatch: pytest.MonkeyPatch
 ) -> None:

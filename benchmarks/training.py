@@ -25,11 +25,11 @@ from sklearn.datasets import load_digits
 
 from scoring.training.aggregation import Aggregation, Krum, TrimmedMean, centered_clip, coordinate_median, mean
 from scoring.training.loss_scores import loss_deltas
-from scoring.training.models import Floats, Rows
+from scoring.training.models import Floats, Rows, Values
 from scoring.training.payout import payout
 from scoring.training.perceptron import Perceptron
 from scoring.training.rounds import Update, value_round
-from scoring.training.shapley import Coalitions, Values, exact_shapley, kernel_shapley, reconstruction_game
+from scoring.training.shapley import Coalitions, exact_shapley, kernel_shapley, reconstruction_game
 from verifier.training.local_update import descend, initial_parameters
 from verifier.training.simulation import (
     ALL_ATTACKS,

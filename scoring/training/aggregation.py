@@ -6,9 +6,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from scoring.training.filters import clipped
-from scoring.training.models import Floats, Rows
-from scoring.training.shapley import Values
+from scoring.training.filters import clipped, lengths
+from scoring.training.models import Floats, Rows, Values
 
 Aggregation: TypeAlias = Callable[[Floats], Floats]
 
@@ -57,10 +56,10 @@ def centered_clip(updates: Floats) -> Floats:
     """
     updates = clipped(updates)
     centre = coordinate_median(updates)
-    radius = np.median(np.linalg.norm(updates - centre, axis=1))
+    radius = np.median(lengths(updates - centre))
     for _ in range(_CLIP_STEPS):
         difference = updates - centre
-        norms = np.linalg.norm(difference, axis=1, keepdims=True)
+        norms = lengths(difference)
         factor = np.minimum(1, radius / np.maximum(norms, np.finfo(updates.dtype).tiny))
         centre = centre + (difference * factor).mean(axis=0)
     return np.asarray(centre)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from enum import StrEnum
+from math import fsum, sqrt
 
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.training.models import Floats, Rows
+from scoring.training.models import Floats, Rows, Values
 
 # Honest trainers with clean data reach a cosine of 0.90; a copy has 1.
 DUPLICATE_COSINE = 0.95
@@ -34,12 +35,21 @@ def sync_score(rounds_behind: float) -> float:
 
     `max(0, 1 - min(x, 5) / 5) ** 2.5`: Gauntlet (arXiv 2505.21684).
     """
-    return float(max(0.0, 1 - min(rounds_behind, _STALE) / _STALE) ** 2.5)
+    fresh = max(0.0, 1 - min(rounds_behind, _STALE) / _STALE)
+    return fresh * fresh * sqrt(fresh)  # a power would differ in its last bit from machine to machine
+
+
+def lengths(updates: Floats) -> Values:
+    """The Euclidean length of each update, shape (n, d), as a column (n, 1).
+
+    The sums are rounded once, so that they are the same on every machine: aggregated parameters depend on them.
+    """
+    return np.array([[sqrt(fsum((update * update).tolist()))] for update in updates])
 
 
 def clipped(updates: Floats) -> Floats:
     """The updates, shape (n, d), none longer than their median length: a large update buys no influence."""
-    norms = np.linalg.norm(updates, axis=1, keepdims=True)
+    norms = lengths(updates)
     median = np.median(norms)
     return np.asarray(updates * np.where(norms > median, median / np.where(norms > median, norms, 1), 1))
 

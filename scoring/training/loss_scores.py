@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from scoring.training.models import CHUNK, Floats, Model
-from scoring.training.shapley import Values
+from scoring.training.models import CHUNK, Floats, Model, Values
 
 # Of an update's length: a whole step makes rankings inconsistent (Gauntlet, arXiv 2505.21684).
 STEP = 0.2

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Floats: TypeAlias = NDArray[np.floating[Any]]
 Rows: TypeAlias = NDArray[np.int64]
+Values: TypeAlias = NDArray[np.float64]
 
 # So many models are held at once: their activations stay in the processor's cache.
 CHUNK = 64

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.training.errors import TooFewPairsError, TooManyPlayersError
-from scoring.training.models import Floats, Model, Rows
+from scoring.training.models import Floats, Model, Rows, Values
 
 Coalitions: TypeAlias = NDArray[np.bool_]
-Values: TypeAlias = NDArray[np.float64]
 # What coalitions, shape (m, players), are worth, shape (m,).
 Game: TypeAlias = Callable[[Coalitions], NDArray[np.floating[Any]]]
 

@@ -5,8 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from scoring.training.loss_scores import loss_deltas
-from scoring.training.models import Floats, Model, Rows
-from scoring.training.shapley import Values
+from scoring.training.models import Floats, Model, Rows, Values
 
 # How many others each trainer's data is tried with: the cost stays linear in the trainers.
 PEERS = 16

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from scoring.training.errors import TooFewPairsError, TooManyPlayersError
-from scoring.training.models import StackedModel
-from scoring.training.shapley import Coalitions, Game, Values, exact_shapley, kernel_shapley, reconstruction_game
+from scoring.training.models import StackedModel, Values
+from scoring.training.shapley import Coalitions, Game, exact_shapley, kernel_shapley, reconstruction_game
 
 PLAYERS = 5
 WORTHS = arrays(np.float64, 2**PLAYERS, elements=st.floats(-100, 100))

@@ -41,6 +41,7 @@ from verifier.models.demonstration import (
 from verifier.models.errors import CalibrationError
 from verifier.models.generation import TextRequest, generate, replay
 from verifier.models.gpt import Gpt, GptArchitecture
+from verifier.models.manifest import GenerationRule
 from verifier.models.numeric_class import NumericClass
 from verifier.models.registration import random_requests, register_transformers
 from verifier.models.store import ModelStore
@@ -351,7 +352,7 @@ def gpt_subjects(models: DemonstrationModels) -> Iterator[Subject]:
         "last layer dropped": shortened(model),
         "smaller model": models.small,
     }
-    rule = models.registered.manifest.sampling()
+    rule = models.registered.manifest.text_rule().sampling()
     yield Subject("GPT bf16", model, model, cheats, rule)
     yield Subject("GPT bf16, verified in fp32", model, copy.deepcopy(model).float(), cheats, rule)
 
@@ -386,9 +387,10 @@ def transformers_subjects(directory: Path) -> Iterator[Subject]:
         build(config, dtype=torch.bfloat16).save_pretrained(folder)
         store = ModelStore(directory / "models")
         numeric_class = NumericClass("cpu", "bfloat16")
-        manifest = register_transformers(store, folder, numeric_class=numeric_class, temperature=1.0, end_token=0)
+        rule = GenerationRule(end_token=0, temperature=1.0, top_p=1.0)
+        manifest = register_transformers(store, folder, numeric_class=numeric_class, generation=rule)
         model = store.load(manifest.identity).model
-        yield Subject(name, model, model, cheaper_copies(model), manifest.sampling())
+        yield Subject(name, model, model, cheaper_copies(model), rule.sampling())
 
 
 def rows(quick: bool) -> Iterator[Row]:

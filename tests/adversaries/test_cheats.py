@@ -50,9 +50,9 @@ def outcomes(workload: TextGeneration, provider: TextProvider) -> Counter[Outcom
 class OwnSamplingProvider:
     """Runs the registered model, but draws its tokens by another rule or from another seed."""
 
-    def __init__(self, workload: TextGeneration, temperature: float, seed_shift: int = 0) -> None:
+    def __init__(self, workload: TextGeneration, rule: SamplingRule, seed_shift: int = 0) -> None:
         self.workload = workload
-        self.rule = SamplingRule(temperature)
+        self.rule = rule
         self.seed_shift = seed_shift
 
     def serve(self, request: TextRequest) -> Run[Tokens]:
@@ -146,13 +146,49 @@ def test_cheap_tokens_with_the_right_trace__every_batch__fraud_by_the_margins_al
     assert outcomes(blind, CheapTokensProvider(blind, models.small)) == {Outcome.PASS: BATCHES}
 
 
-@pytest.mark.parametrize(("temperature", "seed_shift"), [(0.0, 0), (0.4, 0), (1.2, 0), (0.8, 1)])
+@pytest.mark.parametrize(
+    ("rule", "seed_shift"),
+    [
+        (SamplingRule(0.0), 0),
+        (SamplingRule(0.4), 0),
+        (SamplingRule(1.2), 0),
+        (SamplingRule(0.8), 1),
+        (SamplingRule(0.8, 0.9), 0),
+    ],
+)
 def test_own_sampling__every_batch__fraud_by_the_margins_alone(
-    workload: TextGeneration, temperature: float, seed_shift: int
+    workload: TextGeneration, rule: SamplingRule, seed_shift: int
 ) -> None:
-    provider = OwnSamplingProvider(workload, temperature, seed_shift)
+    provider = OwnSamplingProvider(workload, rule, seed_shift)
     assert outcomes(workload, provider) == {Outcome.FRAUD: BATCHES}
     assert outcomes(without_margin_limits(workload), provider) == {Outcome.PASS: BATCHES}
+
+
+@pytest.fixture
+def nucleus_workload(workload: TextGeneration) -> TextGeneration:
+    """The same model registered with top-p; the margins' limits do not depend on the rule."""
+    other = copy.copy(workload)
+    other.rule = SamplingRule(0.8, 0.9)
+    return other
+
+
+def test_honest_with_top_p__every_batch__passes(nucleus_workload: TextGeneration) -> None:
+    assert outcomes(nucleus_workload, HonestProvider(nucleus_workload)) == {Outcome.PASS: BATCHES}
+
+
+@pytest.mark.parametrize("rule", [SamplingRule(0.8), SamplingRule(0.8, 0.6), SamplingRule(0.0)])
+def test_own_sampling_where_top_p_is_registered__every_batch__fraud_by_the_margins_alone(
+    nucleus_workload: TextGeneration, rule: SamplingRule
+) -> None:
+    provider = OwnSamplingProvider(nucleus_workload, rule)
+    assert outcomes(nucleus_workload, provider) == {Outcome.FRAUD: BATCHES}
+    assert outcomes(without_margin_limits(nucleus_workload), provider) == {Outcome.PASS: BATCHES}
+
+
+def test_cheap_tokens_with_top_p_and_the_right_trace__every_batch__fraud(
+    models: DemonstrationModels, nucleus_workload: TextGeneration
+) -> None:
+    assert outcomes(nucleus_workload, CheapTokensProvider(nucleus_workload, models.small)) == {Outcome.FRAUD: BATCHES}
 
 
 @pytest.mark.parametrize(("prefix", "dropped"), [(b"", 12), (b"# advert\n", 0)])

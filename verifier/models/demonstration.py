@@ -13,15 +13,16 @@ from verifier.models.calibration import CalibrationTerms
 from verifier.models.cheaper import quantised_copy
 from verifier.models.generation import TextRequest
 from verifier.models.gpt import Gpt, GptArchitecture, load_gpt
+from verifier.models.manifest import GenerationRule
 from verifier.models.numeric_class import NumericClass
 from verifier.models.store import ModelStore, RegisteredModel
 from verifier.models.text_calibration import TextTrial
 from verifier.models.training import END_TOKEN, Recipe, standard_library_corpus, trained_weights
 
 NUMERIC_CLASS = NumericClass("cpu", "bfloat16")
-TEMPERATURE = 0.8
+RULE = GenerationRule(end_token=END_TOKEN, temperature=0.8, top_p=1.0)
 # Raised when calibration changes, so that profiles of an earlier version are not taken from the directory.
-_CALIBRATION_VERSION = 2
+_CALIBRATION_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def demonstration_models(
         sizes.small_recipe, corpus, directory, _steps(tell, "the smaller model", sizes.small_recipe)
     )
     small = load_gpt(sizes.small_recipe.architecture, small_weights, NUMERIC_CLASS)
-    decisive = [_CALIBRATION_VERSION, asdict(sizes), str(NUMERIC_CLASS), TEMPERATURE, torch.__version__]
+    decisive = [_CALIBRATION_VERSION, asdict(sizes), str(NUMERIC_CLASS), RULE.model_dump(), torch.__version__]
     told = json.dumps(decisive, sort_keys=True).encode()
     pointer = directory / f"{hashlib.sha256(told + corpus).hexdigest()[:32]}.calibrated"
     if pointer.exists():
@@ -76,15 +77,14 @@ def demonstration_models(
         family="merit-gpt",
         architecture=architecture,
         tokenizer="bytes",
-        end_token=END_TOKEN,
         numeric_class=NUMERIC_CLASS,
-        temperature=TEMPERATURE,
+        generation=RULE,
     )
     model = load_gpt(sizes.recipe.architecture, weights, NUMERIC_CLASS)
     int8 = quantised_copy(model, 8)
     tell("calibrating the fingerprint")
     requests = sample_requests(corpus, sizes.requests, sizes.recipe.architecture.context, seed=1)
-    trial = TextTrial(model, manifest.sampling(), END_TOKEN, requests, sizes.terms)
+    trial = TextTrial(model, RULE.sampling(), END_TOKEN, requests, sizes.terms)
     profile = trial.calibrate(fingerprint_cheats={"int8": int8, "small": small}, token_cheats={"small": small})
     calibrated = store.add_profile(manifest, profile)
     pointer.write_text(calibrated.identity.hex())

@@ -68,17 +68,27 @@ class _ProfileDocument(_Document):
     report: _ReportDocument
 
 
+class GenerationRule(_Document):
+    """How a model's text is drawn, see `SamplingRule`, and the token that ends it."""
+
+    end_token: Count
+    temperature: Real
+    top_p: Annotated[float, Field(gt=0, le=1)]
+
+    def sampling(self) -> SamplingRule:
+        return SamplingRule(self.temperature, self.top_p)
+
+
 class Manifest(_Document):
-    """See the module. `family` names the code that reads the architecture; `end_token` ends an output."""
+    """See the module. `family` names the code that reads the architecture; a model without text has no `generation`."""
 
     format: Literal["merit-model/1"] = "merit-model/1"
     family: Name
     architecture: dict[str, JsonValue]
     weights: Sha256
     tokenizer: Name
-    end_token: Count
     numeric_class: Name
-    temperature: Real
+    generation: GenerationRule | None
     profile_document: Annotated[_ProfileDocument | None, Field(alias="profile")] = None
 
     def to_bytes(self) -> bytes:
@@ -93,7 +103,6 @@ class Manifest(_Document):
         try:
             manifest = Manifest.model_validate_json(data)
             manifest.numeric()
-            manifest.sampling()
             if manifest.profile_document is not None:
                 manifest.profile()
             canonical = manifest.to_bytes()
@@ -115,8 +124,11 @@ class Manifest(_Document):
     def numeric(self) -> NumericClass:
         return NumericClass.parse(self.numeric_class)
 
-    def sampling(self) -> SamplingRule:
-        return SamplingRule(self.temperature)
+    def text_rule(self) -> GenerationRule:
+        """Raises ModelError when the model does not generate text."""
+        if self.generation is None:
+            raise ModelError(f"the model {self.identity.hex()} does not generate text; name one that does")
+        return self.generation
 
     def profile(self) -> Profile:
         """Raises ModelError when the model has not been calibrated."""

@@ -14,7 +14,7 @@ from verifier.models.causal import CausalModel
 from verifier.models.cheaper import quantised_copy
 from verifier.models.errors import ModelError
 from verifier.models.generation import TextRequest
-from verifier.models.manifest import Manifest
+from verifier.models.manifest import GenerationRule, Manifest
 from verifier.models.numeric_class import NumericClass
 from verifier.models.profile import Histogram
 from verifier.models.store import ModelStore
@@ -25,7 +25,7 @@ _LINES = 32
 
 
 def register_transformers(
-    store: ModelStore, directory: Path, *, numeric_class: NumericClass, temperature: float, end_token: int
+    store: ModelStore, directory: Path, *, numeric_class: NumericClass, generation: GenerationRule
 ) -> Manifest:
     """Registers a directory with `config.json` and `model.safetensors`, as `transformers` saves one.
 
@@ -44,9 +44,8 @@ def register_transformers(
         family="transformers",
         architecture=config,
         tokenizer="token ids",
-        end_token=end_token,
         numeric_class=numeric_class,
-        temperature=temperature,
+        generation=generation,
     )
 
 
@@ -70,7 +69,8 @@ def calibrate_model(
     coarse = copy.copy(model)
     coarse.cache_type = torch.float8_e4m3fn
     others = dict(smaller_models or {})
-    trial = TextTrial(model, registered.manifest.sampling(), registered.manifest.end_token, requests, terms)
+    rule = registered.manifest.text_rule()
+    trial = TextTrial(model, rule.sampling(), rule.end_token, requests, terms)
     profile = trial.calibrate(
         fingerprint_cheats={"int8": quantised_copy(model, 8), "int4": int4, "fp8 cache": coarse, **others},
         token_cheats={"int4": int4, **others},
@@ -95,8 +95,12 @@ def describe(manifest: Manifest) -> str:
         f"family         {manifest.family}",
         f"weights        {manifest.weights}",
         f"numeric class  {manifest.numeric_class}",
-        f"temperature    {manifest.temperature}",
     ]
+    if manifest.generation is not None:
+        rule = manifest.generation
+        lines.append(
+            f"sampling       temperature {rule.temperature}, top-p {rule.top_p}, ends at token {rule.end_token}"
+        )
     if manifest.profile_document is None:
         return "\n".join([*lines, "profile        none; run `merit model calibrate`"])
     profile = manifest.profile()

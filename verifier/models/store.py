@@ -13,7 +13,7 @@ from chain.contribution import canonical_json
 from verifier.models.causal import CausalModel
 from verifier.models.errors import ModelError
 from verifier.models.gpt import GptArchitecture, load_gpt
-from verifier.models.manifest import Manifest
+from verifier.models.manifest import GenerationRule, Manifest
 from verifier.models.numeric_class import NumericClass
 from verifier.models.profile import Profile
 
@@ -39,9 +39,8 @@ class ModelStore:
         family: str,
         architecture: Mapping[str, JsonValue],
         tokenizer: str,
-        end_token: int,
         numeric_class: NumericClass,
-        temperature: float,
+        generation: GenerationRule | None,
     ) -> Manifest:
         """Copies the weights in and writes a manifest without a profile. Raises ModelError for unusable weights."""
         data = weights.read_bytes()
@@ -50,9 +49,8 @@ class ModelStore:
             architecture=dict(architecture),
             weights=hashlib.sha256(data).hexdigest(),
             tokenizer=tokenizer,
-            end_token=end_token,
             numeric_class=str(numeric_class),
-            temperature=temperature,
+            generation=generation,
         )
         self._write(self._weights_path(manifest.weights), data)
         self.load_manifest(manifest)

@@ -38,7 +38,7 @@ class SubstituteProvider:
 
     def serve(self, request: TextRequest) -> Run[Tokens]:
         workload = self._workload
-        generation = generate(self._substitute, workload.rule, workload.manifest.end_token, [request])[0]
+        generation = generate(self._substitute, workload.rule, workload.end_token, [request])[0]
         return Run(generation.tokens, Trace(generation.hidden, workload.profile.lattice.chunk_rows))
 
 
@@ -51,6 +51,6 @@ class CheapTokensProvider:
 
     def serve(self, request: TextRequest) -> Run[Tokens]:
         workload = self._workload
-        tokens = generate(self._substitute, workload.rule, workload.manifest.end_token, [request])[0].tokens
+        tokens = generate(self._substitute, workload.rule, workload.end_token, [request])[0].tokens
         hidden, _ = replay(workload.model, workload.rule, [request], [tokens])[0]
         return Run(tokens, Trace(hidden, workload.profile.lattice.chunk_rows))

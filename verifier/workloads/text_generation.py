@@ -26,14 +26,15 @@ class TextGeneration:
     def __init__(self, registered: RegisteredModel) -> None:
         self.manifest = registered.manifest
         self.model = registered.model
-        self.rule = registered.manifest.sampling()
+        rule = registered.manifest.text_rule()
+        self.rule, self.end_token = rule.sampling(), rule.end_token
         self.profile: Profile = registered.manifest.profile()
         self._identity = registered.manifest.identity.hex()
 
     def run(self, request: TextRequest) -> Run[Tokens]:
         """Raises MalformedEvidenceError for a request that the model cannot take."""
         self._check_request(request)
-        generation = generate(self.model, self.rule, self.manifest.end_token, [request])[0]
+        generation = generate(self.model, self.rule, self.end_token, [request])[0]
         return Run(generation.tokens, Trace(generation.hidden, self.profile.lattice.chunk_rows))
 
     def rerun(self, request: TextRequest, output: Tokens) -> Rerun:
@@ -106,14 +107,13 @@ class TextGeneration:
 
     def _check_output(self, request: TextRequest, output: Tokens) -> None:
         """The stop rule: an output ends with the end token, or has the length asked for; never both early and late."""
-        end = self.manifest.end_token
         if not 1 <= len(output) <= request.maximum_new_tokens:
             raise MalformedEvidenceError("the output's length is not what the request allows")
         if not all(0 <= token < self.model.vocabulary for token in output):
             raise MalformedEvidenceError("the output holds tokens that the model does not have")
-        if end in output[:-1]:
+        if self.end_token in output[:-1]:
             raise MalformedEvidenceError("the output goes on after the end token")
-        if len(output) < request.maximum_new_tokens and output[-1] != end:
+        if len(output) < request.maximum_new_tokens and output[-1] != self.end_token:
             raise MalformedEvidenceError("the output stops before the end token and before its maximum length")
 
 

@@ -27,7 +27,7 @@ def test_round_trip__calibrated_model__same_document_identity_and_profile(models
 def test_identity__any_change__another(models: DemonstrationModels) -> None:
     manifest = models.registered.manifest
     changed = [
-        manifest.model_copy(update=u) for u in ({"temperature": 0.9}, {"weights": "0" * 64}, {"profile_document": None})
+        manifest.model_copy(update=u) for u in ({"generation": None}, {"weights": "0" * 64}, {"profile_document": None})
     ]
     assert len({m.identity for m in [manifest, *changed]}) == 4
 
@@ -40,11 +40,15 @@ def test_identity__any_change__another(models: DemonstrationModels) -> None:
         lambda d: d.update(format="merit-model/2"),
         lambda d: d.update(weights="../../etc/passwd"),
         lambda d: d.update(weights="A" * 64),
-        lambda d: d.update(temperature=-1.0),
-        lambda d: d.update(temperature="0.8"),
+        lambda d: d.pop("generation"),
+        lambda d: d["generation"].update(temperature=-1.0),
+        lambda d: d["generation"].update(temperature="0.8"),
+        lambda d: d["generation"].update(top_p=0.0),
+        lambda d: d["generation"].update(top_p=1.5),
+        lambda d: d["generation"].pop("top_p"),
+        lambda d: d["generation"].update(end_token=-1),
         lambda d: d.update(numeric_class="auto"),
         lambda d: d.update(numeric_class="cpu-int4"),
-        lambda d: d.update(end_token=-1),
         lambda d: d["profile"]["bands"].update(soft=10**6),
         lambda d: d["profile"]["bands"].pop("tau"),
         lambda d: d["profile"]["lattice"].update(words=5),
@@ -94,3 +98,9 @@ def test_profile__not_calibrated__says_what_to_do(models: DemonstrationModels) -
     bare = models.registered.manifest.model_copy(update={"profile_document": None})
     with pytest.raises(ModelError, match="merit model calibrate"):
         bare.profile()
+
+
+def test_text_rule__model_without_text__says_what_to_do(models: DemonstrationModels) -> None:
+    silent = models.registered.manifest.model_copy(update={"generation": None})
+    with pytest.raises(ModelError, match="does not generate text"):
+        silent.text_rule()

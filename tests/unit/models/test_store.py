@@ -8,7 +8,7 @@ import torch
 from pydantic import JsonValue
 from safetensors.torch import save_file
 
-from verifier.models.demonstration import NUMERIC_CLASS
+from verifier.models.demonstration import NUMERIC_CLASS, RULE
 from verifier.models.errors import ModelError
 from verifier.models.gpt import Gpt, GptArchitecture
 from verifier.models.manifest import Manifest
@@ -25,9 +25,8 @@ def register(
         family=family,
         architecture=asdict(TINY) if architecture is None else architecture,
         tokenizer="bytes",
-        end_token=0,
         numeric_class=NUMERIC_CLASS,
-        temperature=0.0,
+        generation=RULE,
     )
 
 

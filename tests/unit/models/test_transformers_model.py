@@ -11,12 +11,11 @@ import torch
 from transformers import AutoModelForCausalLM, GPT2Config, LlamaConfig, MixtralConfig, PreTrainedConfig, Qwen2Config
 from transformers.utils import logging
 
-from verifier.fingerprint.sampling import SamplingRule
 from verifier.models.calibration import CalibrationTerms
 from verifier.models.causal import CausalModel
 from verifier.models.errors import ModelError
 from verifier.models.generation import generate, replay
-from verifier.models.manifest import Manifest
+from verifier.models.manifest import GenerationRule, Manifest
 from verifier.models.numeric_class import NumericClass
 from verifier.models.registration import calibrate_model, describe, random_requests, register_transformers
 from verifier.models.store import ModelStore
@@ -30,6 +29,7 @@ LLAMA_SIZES = SIZES | {
     "num_key_value_heads": 2,
     "max_position_embeddings": 96,
 }
+RULE = GenerationRule(end_token=0, temperature=1.0, top_p=0.9)
 CONFIGS: dict[str, Callable[[], PreTrainedConfig]] = {
     "gpt2": lambda: GPT2Config(**SIZES, n_positions=96, n_embd=64, n_layer=2, n_head=4),
     "llama": lambda: LlamaConfig(**LLAMA_SIZES),
@@ -48,16 +48,14 @@ def saved(directory: Path, architecture: str) -> Path:
 
 
 def registered(store: ModelStore, directory: Path, numeric_class: str = "cpu-bfloat16") -> Manifest:
-    return register_transformers(
-        store, directory, numeric_class=NumericClass.parse(numeric_class), temperature=1.0, end_token=0
-    )
+    return register_transformers(store, directory, numeric_class=NumericClass.parse(numeric_class), generation=RULE)
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)
 def test_replay__float32__hidden_states_of_the_decode(tmp_path: Path, architecture: str) -> None:
     store = ModelStore(tmp_path / "models")
     model = store.load(registered(store, saved(tmp_path / "saved", architecture), "cpu-float32").identity).model
-    rule, requests = SamplingRule(1.0), random_requests(model, 3, seed=5)
+    rule, requests = RULE.sampling(), random_requests(model, 3, seed=5)
     generations = generate(model, rule, 0, requests)
     for generation, (hidden, margins) in zip(
         generations, replay(model, rule, requests, [g.tokens for g in generations]), strict=True

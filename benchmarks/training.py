@@ -6,11 +6,9 @@
 processor time of one thread, the best of several runs. All on the digits of scikit-learn.
 """
 
-import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 import venv
@@ -21,15 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from report import Row, parser, report, row
 from sklearn.datasets import load_digits
 
+from scoring.shapley import Coalitions, exact_shapley
 from scoring.training.aggregation import Aggregation, Krum, TrimmedMean, centered_clip, coordinate_median, mean
 from scoring.training.loss_scores import loss_deltas
 from scoring.training.models import Floats, Rows, Values
 from scoring.training.payout import payout
 from scoring.training.perceptron import Perceptron
 from scoring.training.rounds import Update, value_round
-from scoring.training.shapley import Coalitions, exact_shapley, kernel_shapley, reconstruction_game
+from scoring.training.shapley import kernel_shapley, reconstruction_game
 from verifier.training.local_update import descend, initial_parameters
 from verifier.training.simulation import (
     ALL_ATTACKS,
@@ -60,22 +60,6 @@ AGGREGATIONS: dict[str, Aggregation] = {
     "Krum": Krum(),
     "CenteredClip": centered_clip,
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-    met: bool | None = None
-    peer: str | None = None
-    peer_value: float | None = None
-    ratio: float | None = None  # how many times better than the peer
-
-
-def at_most(name: str, value: float, unit: str, target: float) -> Row:
-    return Row(name, value, unit, target, value <= target)
 
 
 def processor_seconds(call: Callable[[], Any], repeats: int = 5) -> float:
@@ -211,8 +195,8 @@ def values(quick: bool) -> Iterator[Row]:
     single = single_precision(history)
     name = "exact values, 10 trainers x 10 rounds, 2,410 weights"
     double = Row(f"{name}, double precision", processor_seconds(lambda: exact_values(history)), "s")
-    fast = at_most(f"{name}, single precision", processor_seconds(lambda: exact_values(single)), "s", 0.5)
-    error = at_most(
+    fast = row(f"{name}, single precision", processor_seconds(lambda: exact_values(single)), "s", 0.5)
+    error = row(
         "exact values: largest error in single precision", float(np.abs(exact_values(single) - exact).max()), "", 1e-6
     )
     if quick:
@@ -223,7 +207,7 @@ def values(quick: bool) -> Iterator[Row]:
             yield replace(row, peer="pyDVL", peer_value=other["seconds"], ratio=other["seconds"] / row.value)
         yield error
         difference = np.abs(np.array(other["values"]) - exact).max()
-        yield at_most("exact values: largest difference to pyDVL", float(difference), "", 1e-9)
+        yield row("exact values: largest difference to pyDVL", float(difference), "", 1e-9)
     if not quick:
         yield from again(history, exact)
     yield kernel_error(history, exact)
@@ -251,7 +235,7 @@ def growth(history: History) -> Iterator[Row]:
         updates = first[random.integers(0, 10, count)] + 0.01 * random.standard_normal((count, len(base)))
         taken[count] = processor_seconds(partial(loss_deltas, history.model, base, updates))
         yield Row(f"LossScore of {count} trainers", 1000 * taken[count], "ms")
-    yield at_most("LossScore: time of 800 trainers over that of 200", taken[800] / taken[200], "x", 5)
+    yield row("LossScore: time of 800 trainers over that of 200", taken[800] / taken[200], "x", 5)
 
 
 def attacked(own: list[Any], data: Dataset, attack: str, rule: Aggregation, seed: int) -> tuple[Outcome, Outcome]:
@@ -283,11 +267,11 @@ def attacks(quick: bool) -> Iterator[Row]:
                     honest_lost.append(100 * (1 - sum(found.paid[:-ATTACKERS]) / max(sum(clean.paid), 1e-9)))
                 where = f"{rule_name}, {split}, {attack}"
                 if rule is centered_clip:
-                    yield at_most(f"{where}: accuracy lost", float(np.mean(lost)), "points", 2)
+                    yield row(f"{where}: accuracy lost", float(np.mean(lost)), "points", 2)
                 else:
                     yield Row(f"{where}: accuracy lost", float(np.mean(lost)), "points")
                 if rule is centered_clip and attack != LAZY:
-                    yield at_most(f"{where}: attackers' pay", float(np.mean(pay)), "%", 5)
+                    yield row(f"{where}: attackers' pay", float(np.mean(pay)), "%", 5)
                 else:
                     yield Row(f"{where}: attackers' pay", float(np.mean(pay)), "%")
                 yield Row(f"{where}: pay lost by the honest", float(np.mean(honest_lost)), "%")
@@ -310,7 +294,7 @@ def splitting() -> Iterator[Row]:
     for count in (2, 3, 4):
         length = np.linalg.norm(deltas[0]) / np.sqrt(base.size)
         names = [deltas[0] + 0.1 * length * random.standard_normal(base.size) for _ in range(count - 1)]
-        yield at_most(f"gain of splitting into {count}", 100 * (share(deltas + names) / alone - 1), "%", 2)
+        yield row(f"gain of splitting into {count}", 100 * (share(deltas + names) / alone - 1), "%", 2)
 
 
 def splitting_with_work() -> Row:
@@ -331,23 +315,9 @@ def measured(quick: bool) -> Iterator[Row]:
     yield from attacks(quick)
 
 
-def table_line(found: Row) -> str:
-    target = "" if found.target is None else f"{found.target:,g} {'met' if found.met else 'MISSED'}"
-    other = "" if found.peer is None else f"{found.peer} {found.peer_value:,.4g} ({found.ratio:,.3g}x)"
-    return f"{found.name:<70} {found.value:>12,.4g} {found.unit:<10} {target:<14} {other}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="within a minute: no other environment, one aggregation")
-    parser.add_argument("--json", action="store_true", help="a list of rows instead of a table")
-    options = parser.parse_args()
-    rows = []
-    for found in measured(options.quick):
-        rows.append(found)
-        print(table_line(found), file=sys.stderr if options.json else sys.stdout, flush=True)
-    if options.json:
-        print(json.dumps([asdict(found) for found in rows], indent=2))
+    options = parser(__doc__, "no other environment, one aggregation").parse_args()
+    report(options, lambda: measured(options.quick))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from scoring.training.models import Model, StackedModel
 from scoring.training.payout import payout
 from scoring.training.perceptron import Perceptron
 from scoring.training.rounds import Update, Valuation, value_round
-from scoring.training.shapley import exact_shapley, kernel_shapley
+from scoring.training.shapley import kernel_shapley
 
 __all__ = [
     "Model",
@@ -16,7 +16,6 @@ __all__ = [
     "TrainingError",
     "Update",
     "Valuation",
-    "exact_shapley",
     "kernel_shapley",
     "payout",
     "value_round",

@@ -5,14 +5,6 @@ class TrainingError(ValueError):
     """Base of every error that the valuation of training raises on purpose."""
 
 
-class TooManyPlayersError(TrainingError):
-    def __init__(self, players: int, limit: int) -> None:
-        super().__init__(
-            f"exact values of {players} players need 2**{players} evaluations, more than for {limit}; "
-            "use kernel_shapley above that"
-        )
-
-
 class TooFewPairsError(TrainingError):
     def __init__(self, pairs: int, needed: int) -> None:
         super().__init__(f"{pairs} pairs of coalitions do not determine the values; ask for {needed} or more")

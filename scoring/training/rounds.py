@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scoring.shapley import EXACT_PLAYERS, exact_shapley
 from scoring.training.aggregation import Aggregation, centered_clip
 from scoring.training.filters import Refusal, clipped, duplicate_clusters, finite, sync_score
 from scoring.training.loss_scores import loss_deltas
 from scoring.training.models import Floats, Model, Rows
-from scoring.training.shapley import EXACT_PLAYERS, exact_shapley, kernel_shapley, reconstruction_game
+from scoring.training.shapley import kernel_shapley, reconstruction_game
 from scoring.training.uniqueness import PAID_STANDING, moving_average, uniqueness
 
 # Pairs of coalitions for each player above EXACT_PLAYERS.

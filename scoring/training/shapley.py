@@ -1,22 +1,15 @@
-"""Shapley values of a game: exact for few players, estimated with a standard error for many."""
+"""Shapley values for many players, estimated with a standard error; and the game of a round of training."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import combinations
-from math import comb, fsum
-from typing import Any, TypeAlias
+from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 
-from scoring.training.errors import TooFewPairsError, TooManyPlayersError
+from scoring.shapley import Coalitions, Game
+from scoring.training.errors import TooFewPairsError
 from scoring.training.models import Floats, Model, Rows, Values
 
-Coalitions: TypeAlias = NDArray[np.bool_]
-# What coalitions, shape (m, players), are worth, shape (m,).
-Game: TypeAlias = Callable[[Coalitions], NDArray[np.floating[Any]]]
-
-EXACT_PLAYERS = 14
 # Parts of the sample that are left out in turn to see how much the estimate varies.
 _PARTS = 10
 
@@ -27,29 +20,6 @@ class Estimate:
 
     values: Values
     standard_errors: Values
-
-
-def exact_shapley(game: Game, players: int) -> Values:
-    """Shapley values, shape (players,), from one call with all `2**players` coalitions.
-
-    Shapley, "A Value for n-Person Games" (1953): the mean of what a player adds over all orders of arrival. The sums
-    are rounded once, so they do not depend on their order. Raises TooManyPlayersError above EXACT_PLAYERS.
-    """
-    if players > EXACT_PLAYERS:
-        raise TooManyPlayersError(players, EXACT_PLAYERS)
-    numbers = np.arange(2**players)
-    members = (numbers[:, None] >> np.arange(players)) & 1 == 1
-    worth = np.asarray(game(members), dtype=np.float64)
-    sizes = members.sum(axis=1)
-    share = np.array([1 / (players * comb(players - 1, size)) for size in range(players)])
-    return np.array(
-        [
-            fsum(
-                (share[sizes[~members[:, player]]] * (worth[members[:, player]] - worth[~members[:, player]])).tolist()
-            )
-            for player in range(players)
-        ]
-    )
 
 
 def kernel_shapley(game: Game, players: int, *, pairs: int, seed: int) -> Estimate:

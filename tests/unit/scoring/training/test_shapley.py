@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from scoring.training.errors import TooFewPairsError, TooManyPlayersError
+from scoring.shapley import Coalitions, Game, TooManyPlayersError, exact_shapley
+from scoring.training.errors import TooFewPairsError
 from scoring.training.models import StackedModel, Values
-from scoring.training.shapley import Coalitions, Game, exact_shapley, kernel_shapley, reconstruction_game
+from scoring.training.shapley import kernel_shapley, reconstruction_game
 
 PLAYERS = 5
 WORTHS = arrays(np.float64, 2**PLAYERS, elements=st.floats(-100, 100))

@@ -17,6 +17,7 @@ from scripts.cli import (
     evidence,
     job,
     keys,
+    model,
     reputation,
     serve,
     stake,
@@ -47,6 +48,7 @@ app.add_typer(epoch.app, name="epoch")
 app.add_typer(evidence.app, name="evidence")
 app.add_typer(job.app, name="job")
 app.add_typer(keys.app, name="keys")
+app.add_typer(model.app, name="model")
 app.add_typer(stake.app, name="stake")
 app.add_typer(train.app, name="train")
 app.add_typer(verifier.app, name="verifier")

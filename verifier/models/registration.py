@@ -5,6 +5,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -81,11 +82,33 @@ def calibrate_model(
 def random_requests(model: CausalModel, count: int, seed: int) -> list[TextRequest]:
     """Requests of random tokens, for want of text: half of the context as prompt, a quarter of it as output."""
     draw = random.Random(seed)  # noqa: S311 - test material, not a secret
-    prompt, output = min(model.context // 2, 512), min(model.context // 4, 256)
-    return [
-        TextRequest(tuple(draw.randrange(model.vocabulary) for _ in range(prompt)), output, draw.getrandbits(64))
-        for _ in range(count)
-    ]
+    length = min(model.context // 2, 512)
+    prompts = [[draw.randrange(model.vocabulary) for _ in range(length)] for _ in range(count)]
+    return prompted_requests(model, prompts, count, seed)
+
+
+def prompted_requests(model: CausalModel, prompts: Sequence[Any], count: int, seed: int) -> list[TextRequest]:
+    """The first `count` prompts as requests for a quarter of the context.
+
+    What honest runs differ by depends on what is asked: a calibration holds for requests like its own.
+    Raises ModelError when there are fewer, or one that is not a list of tokens which leaves room for the output.
+    """
+    output = min(model.context // 4, 256)
+    if len(prompts) < count:
+        raise ModelError(
+            f"{count} prompts are needed and {len(prompts)} are given; give more or ask for fewer requests"
+        )
+    for number, prompt in enumerate(prompts[:count], 1):
+        if not (
+            isinstance(prompt, list)
+            and 1 <= len(prompt) <= model.context - output
+            and all(type(token) is int and 0 <= token < model.vocabulary for token in prompt)
+        ):
+            raise ModelError(
+                f"prompt {number} is not a list of 1 to {model.context - output} tokens below {model.vocabulary}"
+            )
+    draw = random.Random(seed)  # noqa: S311 - test material, not a secret
+    return [TextRequest(tuple(prompt), output, draw.getrandbits(64)) for prompt in prompts[:count]]
 
 
 def describe(manifest: Manifest) -> str:

@@ -104,11 +104,14 @@ class ModelStore:
 
     def _write(self, path: Path, data: bytes) -> None:
         """Atomically, so that a crash leaves no file whose content is not what its name says."""
-        self.directory.mkdir(parents=True, exist_ok=True)
-        descriptor, unfinished = tempfile.mkstemp(dir=self.directory)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        Path(unfinished).replace(path)
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            descriptor, unfinished = tempfile.mkstemp(dir=self.directory)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            Path(unfinished).replace(path)
+        except OSError as error:
+            raise ModelError(f"cannot write to {self.directory}: {error.strerror}; name a folder of yours") from error
 
 
 def _load_gpt(architecture: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> CausalModel:

@@ -7,9 +7,7 @@ one after the other; contributors send at the same time. At the end every receip
 `--quick` each load lasts for a minute.
 """
 
-import argparse
 import asyncio
-import json
 import os
 import subprocess
 import sys
@@ -17,13 +15,14 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
+from report import Row, parser, report
 
 from chain.client import MeritClient
 from chain.contribution import Leaf, build_batch, parse_manifest
@@ -38,18 +37,6 @@ CONTRIBUTORS = 16
 BATCH_LEAVES = 256
 LISTENERS = 200
 PROGRAM = "from backend.server import serve; from backend.settings import Settings; serve(Settings.load())"
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-    met: bool | None = None
-    peer: str | None = None
-    peer_value: float | None = None
-    ratio: float | None = None
 
 
 @dataclass(frozen=True)
@@ -281,19 +268,11 @@ def measure(stage: Stage, seconds: int) -> list[Row]:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a few seconds of each load")
-    parser.add_argument("--json", action="store_true", help="print a list of objects instead of a table")
-    parser.add_argument("--database-url", help="a PostgreSQL database instead of a SQLite file")
-    arguments = parser.parse_args()
+    options = parser(__doc__, "a few seconds of each load")
+    options.add_argument("--database-url", help="a PostgreSQL database instead of a SQLite file")
+    arguments = options.parse_args()
     with stage(arguments.database_url) as prepared:
-        rows = measure(prepared, 4 if arguments.quick else 60)
-    if arguments.json:
-        print(json.dumps([asdict(row) for row in rows], indent=2))
-        return
-    for row in rows:
-        mark = "" if row.met is None else ("met" if row.met else "MISSED")
-        print(f"{row.name:40} {row.value:10.1f} {row.unit:10} target {row.target:8} {mark}")
+        report(arguments, lambda: measure(prepared, 4 if arguments.quick else 60))
 
 
 if __name__ == "__main__":

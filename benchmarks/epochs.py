@@ -8,17 +8,15 @@ and the transactions are real; what is left out are the audits, in whose place t
 Times are wall times of one process beside the chain.
 """
 
-import argparse
 import hashlib
-import json
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
+from report import Row, figure, parser, report
 
 from scripts.epoch_stage import EpochStage, open_stage
 from verifier.epochs.boundary import BoundaryGraph
@@ -34,18 +32,6 @@ from verifier.epochs.tree import RowTree
 EDGES_PER_ACCOUNT = 2.5
 # Gas of one transaction that the design allows.
 PROPOSE_GAS, CHALLENGE_GAS = 120_000, 600_000
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-    met: bool | None = None
-    peer: str | None = None
-    peer_value: float | None = None
-    ratio: float | None = None
 
 
 class Clock:
@@ -148,25 +134,12 @@ def with_one_wrong(graph: BoundaryGraph, rows: list[MeritRow]) -> list[MeritRow]
 
 
 def gas(name: str, value: int, target: int) -> Row:
-    return Row(f"{name}: gas", value, "gas", target, value <= target)
-
-
-def table_line(found: Row) -> str:
-    target = "" if found.target is None else f"{found.target:,g} {'met' if found.met else 'MISSED'}"
-    return f"{found.name:<80} {found.value:>12,.4g} {found.unit:<6} {target}"
+    return figure(f"{name}: gas", value, "gas", target)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="within a minute: 2,000 accounts")
-    parser.add_argument("--json", action="store_true", help="a list of rows instead of a table")
-    options = parser.parse_args()
-    rows = []
-    for found in measured(2_000 if options.quick else 100_000):
-        rows.append(found)
-        print(table_line(found), file=sys.stderr if options.json else sys.stdout, flush=True)
-    if options.json:
-        print(json.dumps([asdict(found) for found in rows], indent=2))
+    options = parser(__doc__, "2,000 accounts").parse_args()
+    report(options, lambda: measured(2_000 if options.quick else 100_000))
 
 
 if __name__ == "__main__":

@@ -6,23 +6,21 @@
 time of one thread, the best of several runs. Walks stop with probability 0.15, as in the libraries that fix it.
 """
 
-import argparse
 import json
 import os
 import resource
 import subprocess
-import sys
 import tempfile
 import time
 import venv
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
+from report import Row, beside, figure, parser, report
 
 from scoring.reputation import FeedbackGraph, MeritRank
 from scoring.reputation.diagonal import Diagonal
@@ -35,28 +33,6 @@ PEERS = Path(".merit") / "peers" / "reputation"
 PEER_PACKAGES = ("meritrank-python==0.2.10", "networkx==3.6.1", "igraph==1.0.0", "scikit-network", "scipy", "numpy")
 
 Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-    met: bool | None = None
-    peer: str | None = None
-    peer_value: float | None = None
-    ratio: float | None = None  # how many times better than the peer
-
-
-def row(name: str, value: float, unit: str, target: float | None = None, *, higher_is_better: bool = False) -> Row:
-    met = None if target is None else (value >= target if higher_is_better else value <= target)
-    return Row(name, value, unit, target, met)
-
-
-def beside(ours: Row, peer: str, peer_value: float) -> Row:
-    ratio = ours.value / peer_value if ours.unit.endswith("/s") else peer_value / ours.value
-    return Row(ours.name, ours.value, ours.unit, ours.target, ours.met, peer, peer_value, ratio)
 
 
 def uniform(nodes: int, edges: int) -> Edges:
@@ -129,12 +105,12 @@ def small_graph(with_peers: bool) -> Iterator[Row]:
     diagonal = Diagonal(graph, Transition.build(graph), STOP, 1e-6)
     started = time.process_time()
     diagonal.of(np.arange(graph.node_count))
-    yield row("10k/100k: the diagonal, every node, to 1e-6", time.process_time() - started, "s")
+    yield figure("10k/100k: the diagonal, every node, to 1e-6", time.process_time() - started, "s")
 
     ranks = MeritRank(graph, stop=STOP, tolerance=1e-6, diagonal_tolerance=1e-6)
     ranks.scores(0).share(0)
     seeds = iter(range(1, 1000))
-    one_seed = row(
+    one_seed = figure(
         "10k/100k: all scores of one seed, exact",
         milliseconds(lambda: ranks.scores(next(seeds)).share(0), 20),
         "ms",
@@ -148,14 +124,16 @@ def small_graph(with_peers: bool) -> Iterator[Row]:
         both = others["meritrank-python walks"] + others["meritrank-python scores"]
         yield beside(one_seed, "meritrank-python, sampled", both)
 
-    yield row("10k/100k: memory of a maintained seed", ranks.maintained_bytes / ranks.maintained_seeds / 1e6, "MB", 0.6)
+    yield figure(
+        "10k/100k: memory of a maintained seed", ranks.maintained_bytes / ranks.maintained_seeds / 1e6, "MB", 0.6
+    )
 
     value = after_one_update(graph, ranks)
-    yield row("10k/100k: one update, then all scores of one seed, exact", value, "ms")
+    yield figure("10k/100k: one update, then all scores of one seed, exact", value, "ms")
 
     transition, source = Transition.build(graph), np.eye(1, graph.node_count)[0]
     for stop in (STOP, 0.4):
-        walks = row(
+        walks = figure(
             f"10k/100k: 10k reproducible walks, stop {stop}",
             milliseconds(lambda: Walks.draw(transition, source, 10_000, 1, stop), 20),  # noqa: B023 (called at once)
             "ms",
@@ -166,7 +144,7 @@ def small_graph(with_peers: bool) -> Iterator[Row]:
             yield beside(walks, "meritrank-python", others["meritrank-python walks"])
 
     for count, target in ((1, 10_000), (100, 2_000)):
-        updates = row(
+        updates = figure(
             f"10k/100k: updates kept exact, {count} seed{'s' if count > 1 else ''}, visits and bridges read every 10k",
             updates_per_second(graph, count),
             "updates/s",
@@ -211,8 +189,8 @@ def large_graph() -> Iterator[Row]:
     started = time.process_time()
     graph = FeedbackGraph.from_arrays(*edges)
     transition = Transition.build(graph)
-    yield row("1M/10M: load", time.process_time() - started, "s")
-    visits = row("1M/10M: visits of one seed, to 1e-6", visits_milliseconds(transition), "ms", 2000)
+    yield figure("1M/10M: load", time.process_time() - started, "s")
+    visits = figure("1M/10M: visits of one seed, to 1e-6", visits_milliseconds(transition), "ms", 2000)
     yield beside(visits, "scipy power iteration", plain)
     yield beside(visits, "scikit-network", others["scikit-network"])
     for stop in (STOP, 0.4):
@@ -221,7 +199,7 @@ def large_graph() -> Iterator[Row]:
         started, asked = time.process_time(), np.arange(1, 21)
         diagonal.of(asked)
         each = 1000 * (time.process_time() - started) / asked.size
-        yield row(f"1M/10M uniform: the diagonal on demand, a node, to 1e-4, stop {stop}", each, "ms", 5)
+        yield figure(f"1M/10M uniform: the diagonal on demand, a node, to 1e-4, stop {stop}", each, "ms", 5)
 
 
 def market_graph() -> Iterator[Row]:
@@ -229,9 +207,9 @@ def market_graph() -> Iterator[Row]:
     transition = Transition.build(graph)
     started = time.process_time()
     Diagonal(graph, transition, STOP, 1e-6).of(np.arange(graph.node_count))
-    yield row("1M/10M market: the diagonal, every node, to 1e-6", time.process_time() - started, "s", 60)
+    yield figure("1M/10M market: the diagonal, every node, to 1e-6", time.process_time() - started, "s", 60)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    yield row("1M/10M: peak memory of all of this", peak, "GiB", 8)
+    yield figure("1M/10M: peak memory of all of this", peak, "GiB", 8)
 
 
 def visits_milliseconds(transition: Transition) -> float:
@@ -242,7 +220,7 @@ def visits_milliseconds(transition: Transition) -> float:
 def growth(sizes: tuple[int, ...]) -> Iterator[Row]:
     for nodes in sizes:
         transition = Transition.build(FeedbackGraph.from_arrays(*uniform(nodes, 10 * nodes)))
-        yield row(f"growth: visits of one seed to 1e-6, {nodes:,} nodes", visits_milliseconds(transition), "ms")
+        yield figure(f"growth: visits of one seed to 1e-6, {nodes:,} nodes", visits_milliseconds(transition), "ms")
 
 
 def measured(quick: bool) -> Iterator[Row]:
@@ -253,23 +231,9 @@ def measured(quick: bool) -> Iterator[Row]:
         yield from market_graph()
 
 
-def table_line(found: Row) -> str:
-    target = "" if found.target is None else f"{found.target:,g} {'met' if found.met else 'MISSED'}"
-    peer = "" if found.peer is None else f"{found.peer} {found.peer_value:,.4g} ({found.ratio:,.3g}x)"
-    return f"{found.name:<70} {found.value:>12,.4g} {found.unit:<10} {target:<14} {peer}"
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--quick", action="store_true", help="within a minute: small graphs, no other environments")
-    parser.add_argument("--json", action="store_true", help="a list of rows instead of a table")
-    options = parser.parse_args()
-    rows = []
-    for found in measured(options.quick):
-        rows.append(found)
-        print(table_line(found), file=sys.stderr if options.json else sys.stdout, flush=True)
-    if options.json:
-        print(json.dumps([asdict(found) for found in rows], indent=2))
+    options = parser(__doc__, "small graphs, no other environments").parse_args()
+    report(options, lambda: measured(options.quick))
 
 
 if __name__ == "__main__":

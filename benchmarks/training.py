@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from report import Row, parser, report, row
+from report import Row, figure, parser, report
 from sklearn.datasets import load_digits
 
 from scoring.shapley import Coalitions, exact_shapley
@@ -195,8 +195,8 @@ def values(quick: bool) -> Iterator[Row]:
     single = single_precision(history)
     name = "exact values, 10 trainers x 10 rounds, 2,410 weights"
     double = Row(f"{name}, double precision", processor_seconds(lambda: exact_values(history)), "s")
-    fast = row(f"{name}, single precision", processor_seconds(lambda: exact_values(single)), "s", 0.5)
-    error = row(
+    fast = figure(f"{name}, single precision", processor_seconds(lambda: exact_values(single)), "s", 0.5)
+    error = figure(
         "exact values: largest error in single precision", float(np.abs(exact_values(single) - exact).max()), "", 1e-6
     )
     if quick:
@@ -207,7 +207,7 @@ def values(quick: bool) -> Iterator[Row]:
             yield replace(row, peer="pyDVL", peer_value=other["seconds"], ratio=other["seconds"] / row.value)
         yield error
         difference = np.abs(np.array(other["values"]) - exact).max()
-        yield row("exact values: largest difference to pyDVL", float(difference), "", 1e-9)
+        yield figure("exact values: largest difference to pyDVL", float(difference), "", 1e-9)
     if not quick:
         yield from again(history, exact)
     yield kernel_error(history, exact)
@@ -235,7 +235,7 @@ def growth(history: History) -> Iterator[Row]:
         updates = first[random.integers(0, 10, count)] + 0.01 * random.standard_normal((count, len(base)))
         taken[count] = processor_seconds(partial(loss_deltas, history.model, base, updates))
         yield Row(f"LossScore of {count} trainers", 1000 * taken[count], "ms")
-    yield row("LossScore: time of 800 trainers over that of 200", taken[800] / taken[200], "x", 5)
+    yield figure("LossScore: time of 800 trainers over that of 200", taken[800] / taken[200], "x", 5)
 
 
 def attacked(own: list[Any], data: Dataset, attack: str, rule: Aggregation, seed: int) -> tuple[Outcome, Outcome]:
@@ -267,11 +267,11 @@ def attacks(quick: bool) -> Iterator[Row]:
                     honest_lost.append(100 * (1 - sum(found.paid[:-ATTACKERS]) / max(sum(clean.paid), 1e-9)))
                 where = f"{rule_name}, {split}, {attack}"
                 if rule is centered_clip:
-                    yield row(f"{where}: accuracy lost", float(np.mean(lost)), "points", 2)
+                    yield figure(f"{where}: accuracy lost", float(np.mean(lost)), "points", 2)
                 else:
                     yield Row(f"{where}: accuracy lost", float(np.mean(lost)), "points")
                 if rule is centered_clip and attack != LAZY:
-                    yield row(f"{where}: attackers' pay", float(np.mean(pay)), "%", 5)
+                    yield figure(f"{where}: attackers' pay", float(np.mean(pay)), "%", 5)
                 else:
                     yield Row(f"{where}: attackers' pay", float(np.mean(pay)), "%")
                 yield Row(f"{where}: pay lost by the honest", float(np.mean(honest_lost)), "%")
@@ -294,7 +294,7 @@ def splitting() -> Iterator[Row]:
     for count in (2, 3, 4):
         length = np.linalg.norm(deltas[0]) / np.sqrt(base.size)
         names = [deltas[0] + 0.1 * length * random.standard_normal(base.size) for _ in range(count - 1)]
-        yield row(f"gain of splitting into {count}", 100 * (share(deltas + names) / alone - 1), "%", 2)
+        yield figure(f"gain of splitting into {count}", 100 * (share(deltas + names) / alone - 1), "%", 2)
 
 
 def splitting_with_work() -> Row:

@@ -26,6 +26,12 @@ def mixed(word: np.uint64) -> np.uint64:
 
 
 @compiled
+def uniform(draw: np.uint64) -> float:
+    """A number in [0, 1), a multiple of 2^-53. By way of a signed integer, which is the faster conversion."""
+    return np.float64(np.int64(mixed(draw) >> np.uint64(11))) * UNIT
+
+
+@compiled
 def chosen(node: int, rows: Rows, chance: float) -> int:
     """The entry of a row at which the running sum of its probabilities passes `chance`, in [0, 1)."""
     last = rows.end[node] - 1
@@ -43,7 +49,7 @@ def draw_walks(draws: Words, starts: Ints, rows: Rows, stop: float) -> tuple[Int
     """Walks by their random words: where each begins in the second array, shape (k + 1,), and the nodes it passes."""
     begin = np.zeros(draws.size + 1, np.int64)
     passed = np.empty(1024 + int(2 * draws.size / stop), np.int32)
-    size = 0
+    size, stretch = 0, 1.0 / (1.0 - stop)
     for which in range(draws.size):
         draw, node = draws[which], starts[which]
         while True:
@@ -54,11 +60,11 @@ def draw_walks(draws: Words, starts: Ints, rows: Rows, stop: float) -> tuple[Int
             passed[size] = node
             size += 1
             draw += GOLDEN
-            chance = np.float64(mixed(draw) >> np.uint64(11)) * UNIT
+            chance = uniform(draw)
             if chance < stop or rows.begin[node] == rows.end[node]:
                 break
             # What is left of the number is as uniform as it was.
-            node = rows.target[chosen(node, rows, (chance - stop) / (1.0 - stop))]
+            node = rows.target[chosen(node, rows, (chance - stop) * stretch)]
         begin[which + 1] = size
     return begin, passed[:size]
 
@@ -68,8 +74,7 @@ def draw_starts(draws: Words, seeds: Rows) -> Ints:
     """Where walks with these random words start. `seeds` has one row, which is that of the virtual seed."""
     starts = np.empty(draws.size, np.int64)
     for which in range(draws.size):
-        chance = np.float64(mixed(draws[which]) >> np.uint64(11)) * UNIT
-        starts[which] = seeds.target[chosen(0, seeds, chance)]
+        starts[which] = seeds.target[chosen(0, seeds, uniform(draws[which]))]
     return starts
 
 

@@ -51,14 +51,15 @@ class Play:
     def perform(self) -> None:
         """From the first job to the final scores. Raises `DemonstrationError` if it does not come to an end."""
         with ExitStack() as stack:
-            client = stack.enter_context(MeritClient(self._stage.api_url, self._stage.network.domain))
+            cast, stage = self._cast, self._stage
+            client = stack.enter_context(MeritClient(stage.api_url, stage.network.domain, cast.requester))
             client.put_evidence(self._specification.to_block())
-            providers = {account.address: self._enter(account, stack) for account in self._cast.providers}
+            providers = {account.address: self._enter(account, stack) for account in cast.providers}
             stack.callback(leave, providers.values())
             # The ring's members open jobs for each other: paid work, as far as the chain can see.
-            self._job = self._open_job(self._cast.requester, 500 * TOKEN, _ALWAYS_AUDITED)
-            ring_jobs = [self._open_job(payer, 50 * TOKEN, _SELDOM_AUDITED) for payer in self._cast.sybils]
-            self._stage.start_clock()
+            self._job = self._open_job(cast.requester, 500 * TOKEN, _ALWAYS_AUDITED)
+            ring_jobs = [self._open_job(payer, 50 * TOKEN, _SELDOM_AUDITED) for payer in cast.sybils]
+            stage.start_clock()
             self._work_for_the_requester(providers)
             self._pay_the_ring(providers, ring_jobs)
             self._await("every batch to be settled", self._all_settled)

@@ -4,6 +4,7 @@ import copy
 import json
 import random
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from torch import nn
 from verifier.models.calibration import CalibrationTerms
 from verifier.models.causal import CausalModel
 from verifier.models.cheaper import quantised_copy
+from verifier.models.encoder_calibration import EncoderTrial
 from verifier.models.errors import ModelError
 from verifier.models.generation import TextRequest
 from verifier.models.manifest import GenerationRule, Manifest
@@ -25,13 +27,31 @@ _BARS = 60
 _LINES = 32
 
 
+class Task(StrEnum):
+    """What a model of the `transformers` library is registered for; the value names the workload."""
+
+    TEXT = "text-generation"
+    EMBEDDING = "embedding"
+    CLASSIFICATION = "classification"
+
+
 def register_transformers(
-    store: ModelStore, directory: Path, *, numeric_class: NumericClass, generation: GenerationRule
+    store: ModelStore,
+    directory: Path,
+    *,
+    numeric_class: NumericClass,
+    generation: GenerationRule | None,
+    task: Task = Task.TEXT,
 ) -> Manifest:
     """Registers a directory with `config.json` and `model.safetensors`, as `transformers` saves one.
 
-    Raises ModelError when files are missing, do not fit each other, or name code of their own.
+    generation: for a model that generates text, and for no other. Raises ModelError when files are missing, do not fit
+    each other, or name code of their own.
     """
+    if (generation is None) == (task is Task.TEXT):
+        raise ModelError(
+            "a model that generates text needs a sampling rule and an end token, and no other may have them"
+        )
     config_path, weights = directory / "config.json", directory / "model.safetensors"
     for path in (config_path, weights):
         if not path.is_file():
@@ -42,7 +62,7 @@ def register_transformers(
         raise ModelError(f"{config_path} is not JSON: {error}") from None
     return store.register(
         weights,
-        family="transformers",
+        family="transformers" if task is Task.TEXT else f"transformers-{task}",
         architecture=config,
         tokenizer="token ids",
         numeric_class=numeric_class,
@@ -77,6 +97,21 @@ def calibrate_model(
         token_cheats={"int4": int4, **others},
     )
     return store.add_profile(registered.manifest, profile)
+
+
+def calibrate_encoder(
+    store: ModelStore, identity: bytes, sequences: Sequence[tuple[int, ...]], terms: CalibrationTerms
+) -> Manifest:
+    """The same of an encoder on sequences of tokens, against int8 and int4 copies of it.
+
+    Their lengths should vary: what separates honest runs of an encoder is mostly how its batches are padded.
+    """
+    registered = store.load_encoder(identity)
+    model = registered.model
+    if not isinstance(model, nn.Module):
+        raise ModelError("only a model whose weights can be read is calibrated")
+    cheats = {"int8": quantised_copy(model, 8), "int4": quantised_copy(model, 4)}
+    return store.add_profile(registered.manifest, EncoderTrial(model, sequences, terms).calibrate(cheats))
 
 
 def random_requests(model: CausalModel, count: int, seed: int) -> list[TextRequest]:

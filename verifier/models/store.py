@@ -3,19 +3,25 @@
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import JsonValue, TypeAdapter
 
 from chain.contribution import canonical_json
 from verifier.models.causal import CausalModel
+from verifier.models.encoder import Encoder
 from verifier.models.errors import ModelError
 from verifier.models.gpt import GptArchitecture, load_gpt
 from verifier.models.manifest import GenerationRule, Manifest
 from verifier.models.numeric_class import NumericClass
 from verifier.models.profile import Profile
+
+Model = TypeVar("Model")
+Loader = Callable[[Mapping[str, JsonValue], Path, NumericClass], Model]
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,14 @@ class RegisteredModel:
 
     manifest: Manifest
     model: CausalModel
+
+
+@dataclass(frozen=True)
+class RegisteredEncoder:
+    """The same of an encoder."""
+
+    manifest: Manifest
+    model: Encoder
 
 
 class ModelStore:
@@ -53,7 +67,7 @@ class ModelStore:
             generation=generation,
         )
         self._write(self._weights_path(manifest.weights), data)
-        self.load_manifest(manifest)
+        self._load(manifest, {**_CAUSAL, **_ENCODERS})
         self._save(manifest)
         return manifest
 
@@ -75,10 +89,16 @@ class ModelStore:
         return Manifest.from_bytes(data)
 
     def load(self, identity: bytes) -> RegisteredModel:
-        """The model of a registered manifest, in its numeric class. Raises ModelError when it cannot be loaded."""
-        return self.load_manifest(self.manifest(identity))
+        """The causal model of a manifest, in its numeric class. Raises ModelError when it cannot be loaded."""
+        manifest = self.manifest(identity)
+        return RegisteredModel(manifest, self._load(manifest, _CAUSAL))
 
-    def load_manifest(self, manifest: Manifest) -> RegisteredModel:
+    def load_encoder(self, identity: bytes) -> RegisteredEncoder:
+        """The encoder of a manifest, in its numeric class. Raises ModelError when it cannot be loaded."""
+        manifest = self.manifest(identity)
+        return RegisteredEncoder(manifest, self._load(manifest, _ENCODERS))
+
+    def _load(self, manifest: Manifest, families: Mapping[str, Loader[Model]]) -> Model:
         """Raises ModelError when weights are missing, changed, or not of the manifest's architecture."""
         path = self._weights_path(manifest.weights)
         try:
@@ -87,14 +107,13 @@ class ModelStore:
             raise ModelError(f"the weights {manifest.weights} are not in {self.directory}; fetch them first") from None
         if hashlib.sha256(data).hexdigest() != manifest.weights:
             raise ModelError(f"{path} does not have the hash that it is named by; fetch the weights again")
-        load = _FAMILIES.get(manifest.family)
+        load = families.get(manifest.family)
         if load is None:
-            raise ModelError(f"models of family {manifest.family!r} cannot be run here")
+            raise ModelError(f"models of family {manifest.family!r} cannot be run here for this work")
         try:
-            model = load(manifest.architecture, path, manifest.numeric())
+            return load(manifest.architecture, path, manifest.numeric())
         except Exception as error:  # whatever hostile files provoke in a loader means the same thing
             raise ModelError(f"the weights {manifest.weights} do not fit the manifest: {error}") from error
-        return RegisteredModel(manifest, model)
 
     def _weights_path(self, digest: str) -> Path:
         return self.directory / f"{digest}.safetensors"
@@ -120,15 +139,37 @@ def _load_gpt(architecture: Mapping[str, JsonValue], weights: Path, numeric_clas
 
 
 def _load_transformers(config: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> CausalModel:
-    # An extra that only those install who run such models; importing it takes seconds.
-    try:
+    with _transformers():
         from verifier.models.transformers_model import load_transformers  # noqa: PLC0415
-    except ImportError:
-        raise ModelError("models of this family need the extra `merit[transformers]`; install it") from None
     return load_transformers(config, weights, numeric_class)
 
 
-_FAMILIES: dict[str, Callable[[Mapping[str, JsonValue], Path, NumericClass], CausalModel]] = {
+def _load_embedder(config: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> Encoder:
+    with _transformers():
+        from verifier.models.transformers_encoder import load_embedder  # noqa: PLC0415
+    return load_embedder(config, weights, numeric_class)
+
+
+def _load_classifier(config: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> Encoder:
+    with _transformers():
+        from verifier.models.transformers_encoder import load_classifier  # noqa: PLC0415
+    return load_classifier(config, weights, numeric_class)
+
+
+@contextmanager
+def _transformers() -> Iterator[None]:
+    """For importing the library: an extra that only those install who run its models, and seconds to import."""
+    try:
+        yield
+    except ImportError:
+        raise ModelError("models of this family need the extra `merit[transformers]`; install it") from None
+
+
+_CAUSAL: dict[str, Loader[CausalModel]] = {
     "merit-gpt": _load_gpt,
     "transformers": _load_transformers,
+}
+_ENCODERS: dict[str, Loader[Encoder]] = {
+    "transformers-embedding": _load_embedder,
+    "transformers-classification": _load_classifier,
 }

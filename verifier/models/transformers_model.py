@@ -62,14 +62,18 @@ class _RoundedCache(DynamicCache):
 
 def load_transformers(config: Mapping[str, Any], weights: Path, numeric_class: NumericClass) -> TransformersModel:
     """The model of a `config.json` and one safetensors file. Raises ModelError unless the two fit exactly."""
+    return TransformersModel(load_network(AutoModelForCausalLM, config, weights, numeric_class))
+
+
+def load_network(kind: Any, config: Mapping[str, Any], weights: Path, numeric_class: NumericClass) -> Any:
+    """The library's own model, made by one of its `Auto` classes, for evaluation. Raises ModelError as above."""
     if "auto_map" in config:
         raise ModelError("the model's config names code of its own, which is never run; use a supported architecture")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(config))
         (Path(folder) / "model.safetensors").symlink_to(weights.resolve())
-        load: Any = AutoModelForCausalLM.from_pretrained
-        network, report = load(
+        network, report = kind.from_pretrained(
             folder,
             local_files_only=True,
             trust_remote_code=False,
@@ -81,4 +85,4 @@ def load_transformers(config: Mapping[str, Any], weights: Path, numeric_class: N
     wrong = {what: names for what, names in report.items() if names}
     if wrong:
         raise ModelError(f"config and weights do not fit: {wrong}")
-    return TransformersModel(network.to(numeric_class.device).eval().requires_grad_(False))
+    return network.to(numeric_class.device).eval().requires_grad_(False)

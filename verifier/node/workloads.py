@@ -1,22 +1,32 @@
 """Which workloads this version can run, and how a job's specification leads to one."""
 
+from collections.abc import Callable
 from typing import Any
 
 from verifier.models.errors import ModelError
 from verifier.models.store import ModelStore
 from verifier.node.specification import Specification
 from verifier.node.workbench import UnsuitableJobError
+from verifier.workloads.encoding import Classification, Embedding
 from verifier.workloads.text_generation import TextGeneration
 from verifier.workloads.workload import Workload
 
 
 def load_workload(models: ModelStore, specification: Specification) -> Workload[Any, Any]:
     """The specified workload with its model. Raises `UnsuitableJobError`."""
-    if (specification.kind, specification.workload) != ("inference", "text-generation"):
+    load = _LOADERS.get(specification.workload) if specification.kind == "inference" else None
+    if load is None:
         raise UnsuitableJobError(
             f"The job asks for {specification.kind} by {specification.workload}, which this version cannot run."
         )
     try:
-        return TextGeneration(models.load(specification.model))
+        return load(models, specification.model)
     except ModelError as error:
         raise UnsuitableJobError(f"The job's model cannot be used: {error}.") from error
+
+
+_LOADERS: dict[str, Callable[[ModelStore, bytes], Workload[Any, Any]]] = {
+    "text-generation": lambda models, model: TextGeneration(models.load(model)),
+    "embedding": lambda models, model: Embedding(models.load_encoder(model)),
+    "classification": lambda models, model: Classification(models.load_encoder(model)),
+}

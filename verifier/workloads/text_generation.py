@@ -10,6 +10,7 @@ from verifier.models.generation import TextRequest, generate, replay
 from verifier.models.profile import Profile
 from verifier.models.store import RegisteredModel
 from verifier.workloads.errors import MalformedEvidenceError
+from verifier.workloads.strict_json import check_keys, integer, tokens
 from verifier.workloads.workload import Rerun, Run
 
 FORMAT = "merit-text/1"
@@ -73,15 +74,15 @@ class TextGeneration:
             document = json.loads(data)
         except (ValueError, RecursionError):
             raise MalformedEvidenceError("it is not JSON") from None
-        _check_keys(document, {"format", "model", "output", "request"})
-        _check_keys(document["request"], {"maximum_new_tokens", "prompt", "sampling_seed"})
+        check_keys(document, {"format", "model", "output", "request"})
+        check_keys(document["request"], {"maximum_new_tokens", "prompt", "sampling_seed"})
         if document["format"] != FORMAT or document["model"] != self._identity:
             raise MalformedEvidenceError(f"it is not for model {self._identity} in format {FORMAT}")
         told = document["request"]
         request = TextRequest(
             prompt=self._tokens(told["prompt"]),
-            maximum_new_tokens=_integer(told["maximum_new_tokens"], self.model.context),
-            sampling_seed=_integer(told["sampling_seed"], MAXIMUM_SEED),
+            maximum_new_tokens=integer(told["maximum_new_tokens"], self.model.context),
+            sampling_seed=integer(told["sampling_seed"], MAXIMUM_SEED),
         )
         output = self._tokens(document["output"])
         self._check_request(request)
@@ -91,9 +92,7 @@ class TextGeneration:
         return request, output
 
     def _tokens(self, value: Any) -> Tokens:
-        if not isinstance(value, list) or not 1 <= len(value) <= self.model.context:
-            raise MalformedEvidenceError(f"prompt and output are lists of 1 to {self.model.context} tokens")
-        return tuple(_integer(token, self.model.vocabulary - 1) for token in value)
+        return tokens(value, self.model.context, self.model.vocabulary)
 
     def _check_request(self, request: TextRequest) -> None:
         if not request.prompt or not all(0 <= token < self.model.vocabulary for token in request.prompt):
@@ -115,14 +114,3 @@ class TextGeneration:
             raise MalformedEvidenceError("the output goes on after the end token")
         if len(output) < request.maximum_new_tokens and output[-1] != self.end_token:
             raise MalformedEvidenceError("the output stops before the end token and before its maximum length")
-
-
-def _check_keys(value: Any, keys: set[str]) -> None:
-    if not isinstance(value, dict) or set(value) != keys:
-        raise MalformedEvidenceError(f"an object needs exactly the keys {', '.join(sorted(keys))}")
-
-
-def _integer(value: Any, largest: int) -> int:
-    if type(value) is not int or not 0 <= value <= largest:
-        raise MalformedEvidenceError(f"{str(value)[:20]!r} is not an integer from 0 to {largest}")
-    return value

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scripts.cli.options import AsJson
+from verifier.models.task import Task
 
 if TYPE_CHECKING:
     from verifier.models.manifest import Manifest
@@ -26,12 +27,13 @@ _MODELS = Path("models")
 def register(
     directory: Annotated[Path, typer.Argument(help="Directory with config.json and model.safetensors.")],
     numeric_class: Annotated[str, typer.Option(help="Device and type of all arithmetic, such as cpu-bfloat16.")],
-    end_token: Annotated[int, typer.Option(help="Token that ends an output.")],
-    temperature: Annotated[float, typer.Option(help="Of sampling; 0 is greedy.")] = 1.0,
-    top_p: Annotated[float, typer.Option(help="Probability of the tokens that are drawn from; 1 for all.")] = 1.0,
+    task: Annotated[Task, typer.Option(help="What the model does.")] = Task.TEXT,
+    end_token: Annotated[int | None, typer.Option(help="Token that ends a text.")] = None,
+    temperature: Annotated[float, typer.Option(help="Of the sampling of text; 0 is greedy.")] = 1.0,
+    top_p: Annotated[float, typer.Option(help="Probability of the tokens that text is drawn from; 1 for all.")] = 1.0,
     models: Models = _MODELS,
 ) -> None:
-    """Copy a causal model of the transformers library into the models' directory; prints its identity."""
+    """Copy a model of the transformers library into the models' directory; prints its identity."""
     from pydantic import ValidationError  # noqa: PLC0415 - the other commands need neither torch nor models
 
     from verifier.models.errors import ModelError  # noqa: PLC0415
@@ -40,13 +42,15 @@ def register(
     from verifier.models.registration import register_transformers  # noqa: PLC0415
     from verifier.models.store import ModelStore  # noqa: PLC0415
 
+    rule = None
     try:
-        rule = GenerationRule(end_token=end_token, temperature=temperature, top_p=top_p)
+        if end_token is not None:
+            rule = GenerationRule(end_token=end_token, temperature=temperature, top_p=top_p)
     except ValidationError as error:
         wrong = error.errors()[0]
         raise ModelError(f"--{str(wrong['loc'][0]).replace('_', '-')}: {wrong['msg']}.") from None
     parsed = NumericClass.parse(numeric_class)
-    manifest = register_transformers(ModelStore(models), directory, numeric_class=parsed, generation=rule)
+    manifest = register_transformers(ModelStore(models), directory, numeric_class=parsed, generation=rule, task=task)
     typer.echo(manifest.identity.hex())
 
 
@@ -59,7 +63,7 @@ def calibrate(
     words: Annotated[int, typer.Option(min=1, max=4, help="256-bit words in a digest.")] = 2,
     prompts: Annotated[
         Path | None,
-        typer.Option(help="File with a prompt a line, each a JSON list of token ids; random tokens if none."),
+        typer.Option(help="File with an input a line, each a JSON list of token ids; random tokens if none."),
     ] = None,
     requests: Annotated[
         int | None, typer.Option(min=1, help="Runs of each model; by default four over the false alarm rate.")
@@ -74,10 +78,13 @@ def calibrate(
     """
     from verifier.models.calibration import CalibrationTerms  # noqa: PLC0415 - as above
     from verifier.models.registration import (  # noqa: PLC0415
+        calibrate_encoder,
         calibrate_model,
         describe,
         prompted_requests,
+        prompted_sequences,
         random_requests,
+        random_sequences,
     )
     from verifier.models.store import ModelStore  # noqa: PLC0415
 
@@ -85,11 +92,17 @@ def calibrate(
     terms = CalibrationTerms(
         false_alarm, words, batches=_counts("batches", batches), threads=_counts("threads", threads)
     )
-    model = store.load(_identity(identity)).model
+    name, given = _identity(identity), None if prompts is None else _prompts(prompts)
     runs = requests or math.ceil(4 / false_alarm)
-    asked = random_requests(model, runs, 0) if prompts is None else prompted_requests(model, _prompts(prompts), runs, 0)
-    typer.echo(f"Running the model and three cheaper copies of it on {runs} requests each.", err=True)
-    manifest = calibrate_model(store, _identity(identity), asked, terms)
+    typer.echo(f"Running the model and cheaper copies of it on {runs} requests each.", err=True)
+    if store.manifest(name).generation is None:
+        encoder = store.load_encoder(name).model
+        sequences = random_sequences(encoder, runs, 0) if given is None else prompted_sequences(encoder, given, runs)
+        manifest = calibrate_encoder(store, name, sequences, terms)
+    else:
+        model = store.load(name).model
+        asked = random_requests(model, runs, 0) if given is None else prompted_requests(model, given, runs, 0)
+        manifest = calibrate_model(store, name, asked, terms)
     typer.echo(describe(manifest), err=True)
     typer.echo(manifest.identity.hex())
 

@@ -4,7 +4,6 @@ import copy
 import json
 import random
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from torch import nn
 from verifier.models.calibration import CalibrationTerms
 from verifier.models.causal import CausalModel
 from verifier.models.cheaper import quantised_copy
+from verifier.models.encoder import Encoder
 from verifier.models.encoder_calibration import EncoderTrial
 from verifier.models.errors import ModelError
 from verifier.models.generation import TextRequest
@@ -21,18 +21,11 @@ from verifier.models.manifest import GenerationRule, Manifest
 from verifier.models.numeric_class import NumericClass
 from verifier.models.profile import Histogram
 from verifier.models.store import ModelStore
+from verifier.models.task import Task
 from verifier.models.text_calibration import TextTrial
 
 _BARS = 60
 _LINES = 32
-
-
-class Task(StrEnum):
-    """What a model of the `transformers` library is registered for; the value names the workload."""
-
-    TEXT = "text-generation"
-    EMBEDDING = "embedding"
-    CLASSIFICATION = "classification"
 
 
 def register_transformers(
@@ -49,9 +42,7 @@ def register_transformers(
     each other, or name code of their own.
     """
     if (generation is None) == (task is Task.TEXT):
-        raise ModelError(
-            "a model that generates text needs a sampling rule and an end token, and no other may have them"
-        )
+        raise ModelError("name the end token of a model that generates text, and of no other")
     config_path, weights = directory / "config.json", directory / "model.safetensors"
     for path in (config_path, weights):
         if not path.is_file():
@@ -129,21 +120,35 @@ def prompted_requests(model: CausalModel, prompts: Sequence[Any], count: int, se
     Raises ModelError when there are fewer, or one that is not a list of tokens which leaves room for the output.
     """
     output = min(model.context // 4, 256)
-    if len(prompts) < count:
-        raise ModelError(
-            f"{count} prompts are needed and {len(prompts)} are given; give more or ask for fewer requests"
-        )
-    for number, prompt in enumerate(prompts[:count], 1):
-        if not (
-            isinstance(prompt, list)
-            and 1 <= len(prompt) <= model.context - output
-            and all(type(token) is int and 0 <= token < model.vocabulary for token in prompt)
-        ):
-            raise ModelError(
-                f"prompt {number} is not a list of 1 to {model.context - output} tokens below {model.vocabulary}"
-            )
     draw = random.Random(seed)  # noqa: S311 - test material, not a secret
-    return [TextRequest(tuple(prompt), output, draw.getrandbits(64)) for prompt in prompts[:count]]
+    checked = _checked(prompts, count, model.context - output, model.vocabulary)
+    return [TextRequest(prompt, output, draw.getrandbits(64)) for prompt in checked]
+
+
+def random_sequences(model: Encoder, count: int, seed: int) -> list[tuple[int, ...]]:
+    """Sequences of random tokens, for want of text, of all lengths up to the context."""
+    draw = random.Random(seed)  # noqa: S311 - test material, not a secret
+    return [
+        tuple(draw.randrange(model.vocabulary) for _ in range(draw.randint(1, model.context))) for _ in range(count)
+    ]
+
+
+def prompted_sequences(model: Encoder, inputs: Sequence[Any], count: int) -> list[tuple[int, ...]]:
+    """The first `count` inputs of an encoder. Raises ModelError as `prompted_requests` does."""
+    return _checked(inputs, count, model.context, model.vocabulary)
+
+
+def _checked(inputs: Sequence[Any], count: int, longest: int, vocabulary: int) -> list[tuple[int, ...]]:
+    if len(inputs) < count:
+        raise ModelError(f"{count} prompts are needed and {len(inputs)} are given; give more or ask for fewer requests")
+    for number, tokens in enumerate(inputs[:count], 1):
+        if not (
+            isinstance(tokens, list)
+            and 1 <= len(tokens) <= longest
+            and all(type(token) is int and 0 <= token < vocabulary for token in tokens)
+        ):
+            raise ModelError(f"prompt {number} is not a list of 1 to {longest} tokens below {vocabulary}")
+    return [tuple(tokens) for tokens in inputs[:count]]
 
 
 def describe(manifest: Manifest) -> str:

@@ -28,6 +28,29 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
+@pytest.fixture(scope="module")
+def saved_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of an encoder."""
+    import torch  # noqa: PLC0415 - as above
+    from transformers import AutoModel, BertConfig  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    config = BertConfig(
+        vocab_size=200,
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=96,
+        max_position_embeddings=96,
+        initializer_range=0.1,
+    )
+    directory = tmp_path_factory.mktemp("saved")
+    build: Any = AutoModel.from_config
+    build(config, dtype=torch.bfloat16).save_pretrained(directory)
+    return directory
+
+
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("MERIT_MODELS_DIRECTORY", str(tmp_path / "models"))
@@ -68,6 +91,30 @@ def test_register_calibrate_show__small_model__thresholds_detection_and_both_his
     assert told["profile"]["words"] == 2
     assert told["profile"]["detection"] == {"int8": 1.0, "int4": 1.0, "fp8 cache": 1.0}
     assert told["profile"]["bands"]["soft"] < told["profile"]["bands"]["hard"]
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_register_calibrate_show__encoder__detection(
+    merit: Merit, models: Path, saved_encoder: Path, tmp_path: Path, given: bool
+) -> None:
+    options = ("--task", "embedding", "--numeric-class", "cpu-bfloat16")
+    identity = merit("model", "register", str(saved_encoder), *options).out.strip()
+    prompts = tmp_path / "prompts"
+    prompts.write_text("\n".join(json.dumps([(7 * i + 3 * j) % 200 for j in range(20 + 3 * i)]) for i in range(24)))
+    calibrated = merit("model", "calibrate", identity, *TERMS, *(("--prompts", str(prompts)) if given else ()))
+    assert calibrated.status == 0, calibrated.err
+    told = json.loads(merit("model", "show", calibrated.out.strip(), "--json").out)
+    assert told["generation"] is None
+    assert told["profile"]["detection"] == {"int8": 1.0, "int4": 1.0}
+
+
+@pytest.mark.parametrize("options", [("--task", "embedding", "--end-token", "0"), ("--task", "text-generation")])
+def test_register__end_token_where_there_is_no_text_or_none_where_there_is__one_sentence(
+    merit: Merit, models: Path, saved: Path, options: tuple[str, ...]
+) -> None:
+    answer = merit("model", "register", str(saved), "--numeric-class", "cpu-bfloat16", *options)
+    assert answer.status == 1
+    assert "name the end token" in answer.refusal
 
 
 def test_calibrate__bands_that_overlap__refused_and_nothing_written(

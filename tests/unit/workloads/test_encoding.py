@@ -28,8 +28,9 @@ from verifier.models.encoder import encode
 from verifier.models.errors import CalibrationError, ModelError
 from verifier.models.manifest import GenerationRule
 from verifier.models.numeric_class import NumericClass
-from verifier.models.registration import Task, calibrate_encoder, describe, register_transformers
+from verifier.models.registration import calibrate_encoder, describe, register_transformers
 from verifier.models.store import ModelStore
+from verifier.models.task import Task
 from verifier.models.transformers_encoder import TransformersEncoder
 from verifier.node.specification import Specification
 from verifier.node.workbench import UnsuitableJobError
@@ -200,7 +201,7 @@ def test_register__sampling_rule_where_there_is_no_text_or_none_where_there_is__
     store: ModelStore, tmp_path: Path, task: Task, rule: bool
 ) -> None:
     generation = GenerationRule(end_token=0, temperature=1.0, top_p=1.0) if rule else None
-    with pytest.raises(ModelError, match="sampling rule"):
+    with pytest.raises(ModelError, match="end token"):
         register_transformers(store, tmp_path, numeric_class=BFLOAT16, generation=generation, task=task)
 
 

@@ -20,7 +20,7 @@ def test_rerank__all_cover__by_standing() -> None:
 
 
 def test_rerank__some_below_the_threshold__follow_by_relevance_however_reliable() -> None:
-    assert ranked([0.3, 0.8, 0.4, 0.6], [0.9, 0.2, 0.9, 0.5], 0.55) == [3, 1, 2, 0]
+    assert ranked([0.3, 0.8, 0.4, 0.6], [0.95, 0.2, 0.9, 0.5], 0.55) == [3, 1, 2, 0]
 
 
 def test_rerank__none_reaches_the_threshold__most_relevant_first() -> None:

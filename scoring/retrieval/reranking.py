@@ -8,58 +8,75 @@ from numpy.typing import NDArray
 
 from scoring.retrieval.errors import InvalidRelevanceError
 
-# Standard deviations under the mean relevance of grounding passages down to which a passage may cover a query.
+# Standard deviations from the mean of earlier grounding passages up to which a passage may cover a query.
 DEVIATIONS = 2.75
-# A passage that is less relevant than the best one by more does not cover the query, however reliable its source.
-GAP = 0.4
 _FORGETTING = 0.998
 
 
 @dataclass(frozen=True)
-class Grounding:
-    """How relevant the passages were that answers proved to rest on, decayed: sums over `weight` passages.
+class Spread:
+    """Decayed sums over `weight` numbers, for their mean and standard deviation."""
 
-    It starts as two passages of mean relevance 0.5 and standard deviation 0.2.
-    """
+    weight: float
+    total: float
+    squares: float
 
-    weight: float = 2.0
-    total: float = 1.0
-    squares: float = 0.58
-
-    def after(self, relevance: float) -> "Grounding":
-        """After an answer that rests on a passage of this relevance. Raises InvalidRelevanceError."""
-        if not 0 <= relevance <= 1:
-            raise InvalidRelevanceError(relevance)
-        return Grounding(
+    def after(self, number: float) -> "Spread":
+        return Spread(
             _FORGETTING * self.weight + 1,
-            _FORGETTING * self.total + relevance,
-            _FORGETTING * self.squares + relevance * relevance,
+            _FORGETTING * self.total + number,
+            _FORGETTING * self.squares + number * number,
         )
 
     @property
-    def threshold(self) -> float:
-        """The relevance from which on a passage may cover a query."""
-        mean = self.total / self.weight
-        return mean - DEVIATIONS * sqrt(max(0.0, self.squares / self.weight - mean * mean))
+    def mean(self) -> float:
+        return self.total / self.weight
+
+    @property
+    def deviation(self) -> float:
+        return sqrt(max(0.0, self.squares / self.weight - self.mean * self.mean))
 
 
-def covering(relevances: NDArray[np.float64], threshold: float) -> NDArray[np.bool_]:
-    """Whether each passage, relevances (n,), covers the query: above the threshold and not far behind the best.
+@dataclass(frozen=True)
+class Grounding:
+    """How relevant the passages were that answers proved to rest on, and how far behind the best of their query.
+
+    It starts as two passages: of mean relevance 0.5 with standard deviation 0.2, and 0.1 behind with 0.1.
+    """
+
+    relevance: Spread = Spread(2.0, 1.0, 0.58)
+    behind: Spread = Spread(2.0, 0.2, 0.04)
+
+    def after(self, relevance: float, best: float) -> "Grounding":
+        """After an answer that rests on a passage of this relevance. Raises InvalidRelevanceError."""
+        for each in (relevance, best):
+            if not 0 <= each <= 1:
+                raise InvalidRelevanceError(each)
+        return Grounding(self.relevance.after(relevance), self.behind.after(best - relevance))
+
+    def least(self, best: float) -> float:
+        """The relevance from which on a passage may cover a query whose most relevant passage has `best`."""
+        fitting = self.relevance.mean - DEVIATIONS * self.relevance.deviation
+        near = best - self.behind.mean - DEVIATIONS * self.behind.deviation
+        return max(min(fitting, best), min(near, best))
+
+
+def covering(relevances: NDArray[np.float64], grounding: Grounding) -> NDArray[np.bool_]:
+    """Whether each passage, relevances (n,), covers the query: as relevant, and as near to the best, as is usual.
 
     The most relevant passage always does. Raises InvalidRelevanceError.
     """
     for relevance in relevances.tolist():
         if not 0 <= relevance <= 1:
             raise InvalidRelevanceError(relevance)
-    best = relevances.max(initial=0.0)
-    return np.asarray(relevances >= max(min(threshold, best), best - GAP))
+    return np.asarray(relevances >= grounding.least(float(relevances.max(initial=0.0))))
 
 
-def rerank(relevances: NDArray[np.float64], standings: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
+def rerank(relevances: NDArray[np.float64], standings: NDArray[np.float64], grounding: Grounding) -> NDArray[np.intp]:
     """Positions (n,) of the passages, best first: covering ones by standing, then the others by relevance.
 
     relevances, standings: (n,), of the passages and of their sources. Equals keep their order.
     Raises InvalidRelevanceError.
     """
-    covers = covering(relevances, threshold)
+    covers = covering(relevances, grounding)
     return np.lexsort((-relevances, np.where(covers, -standings, 0), ~covers))

@@ -40,7 +40,7 @@ class Standings:
     def ranked(self, passages: Sequence[Passage]) -> list[Passage]:
         """The passages, best first. Raises InvalidRelevanceError."""
         standings = np.array([self.evidence[passage.source].standing for passage in passages])
-        return [passages[i] for i in rerank(_relevances(passages), standings, self.grounding.threshold).tolist()]
+        return [passages[i] for i in rerank(_relevances(passages), standings, self.grounding).tolist()]
 
     def learn(self, passages: Sequence[Passage], shown: Sequence[Shown], *, correct: bool | None) -> None:
         """Take in what one answer was worth.
@@ -49,7 +49,8 @@ class Standings:
         a reference; None without one, which leaves reliabilities as they are and moves usefulness only.
         Raises InvalidCreditError and InvalidRelevanceError, and then nothing has changed.
         """
-        covers = covering(_relevances(passages), self.grounding.threshold)
+        relevances = _relevances(passages)
+        covers = covering(relevances, self.grounding)
         covered = {passage for passage, inside in zip(passages, covers.tolist(), strict=True) if inside}
         evidence, grounding = dict(self.evidence), self.grounding
         helped = set()
@@ -59,7 +60,7 @@ class Standings:
                 credit = feedback_credit(correct, each.importance, grounded=each.grounded, covers=passage in covered)
                 evidence[passage.source] = evidence[passage.source].after(credit)
             if each.grounded:
-                grounding = grounding.after(passage.relevance)
+                grounding = grounding.after(passage.relevance, float(relevances.max()))
                 if correct is not False:
                     helped.add(passage.source)
         for source in sorted({passage.source for passage in passages}):

@@ -18,6 +18,10 @@ def test_ndcg__second_best_first__closed_form() -> None:
     assert ndcg(["b", "a"], {"a": 3, "b": 1}, 10) == pytest.approx((1 + 3 / log2(3)) / (3 + 1 / log2(3)))
 
 
+def test_ndcg__grade_below_zero__counts_as_not_relevant() -> None:
+    assert ndcg(["spam", "a"], {"spam": -2, "a": 1}, 10) == pytest.approx(1 / log2(3))
+
+
 def test_measures__nothing_relevant__are_zero() -> None:
     assert ndcg(["a"], {"a": 0}, 10) == reciprocal_rank(["a"], {}) == recall(["a"], {"b": -1}, 10) == 0
 

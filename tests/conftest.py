@@ -1,12 +1,21 @@
-"""A model small enough to train within a test run, and its cheap stand-ins."""
+"""What all tests share: logs that end with the test that set them up, and a model small enough to train meanwhile."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 if TYPE_CHECKING:
     from verifier.models.demonstration import DemonstrationModels
     from verifier.workloads.text_generation import TextGeneration
+
+
+@pytest.fixture(autouse=True)
+def _logs() -> Iterator[None]:
+    """A program that a test runs in this process configures the logs, for a stream that is closed behind it."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")

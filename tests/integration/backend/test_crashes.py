@@ -34,7 +34,7 @@ def server(environment: dict[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
         process.wait()
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("kills", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_service__killed_at_random__keeps_every_promise(
     chain: Chain, start: Start, database_url: str, tmp_path: Path, kills: int
 ) -> None:

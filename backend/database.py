@@ -5,7 +5,7 @@ write lock at their start, so that two of them can neither deadlock nor fail hal
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -117,8 +117,12 @@ class Leadership:
             return bool(held)
 
     def release(self) -> None:
-        """Let another process lead."""
+        """Let another process lead, at once: the lock is free when this returns."""
         with self._lock:
+            if self._connection is not None:
+                # A server lets go of a closed connection's locks only when it comes to notice.
+                with suppress(OperationalError):
+                    self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
             self._release()
 
     def _release(self) -> None:

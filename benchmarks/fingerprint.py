@@ -7,20 +7,19 @@ rivals (the largest honest distance seen); everything is measured on chunks that
 smaller models, a twentieth of the chunks, and leaves out the other architectures.
 """
 
-import argparse
 import copy
-import json
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from report import Row, parser, report
 from scipy.stats import beta
 
 from verifier.fingerprint.challenge import leaf_key
@@ -63,18 +62,6 @@ NEVER_ENDS = -1
 
 Distances = NDArray[np.float64]
 Method = Callable[[Sequence[LeafSample]], Distances]
-
-
-@dataclass(frozen=True)
-class Row:
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-    met: bool | None = None
-    peer: str | None = None
-    peer_value: float | None = None
-    ratio: float | None = None  # how many times better than the peer
 
 
 @dataclass(frozen=True)
@@ -414,20 +401,8 @@ def rows(quick: bool) -> Iterator[Row]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="end within a minute")
-    parser.add_argument("--json", action="store_true", help="a list of objects instead of a table")
-    options = parser.parse_args()
-    found = []
-    for row in rows(options.quick):
-        found.append(row)
-        if not options.json:
-            goal = "" if row.target is None else f"  target {row.target:g} {'met' if row.met else 'MISSED'}"
-            peer = "" if row.peer is None else f"  {row.peer} {row.peer_value:.3g} ({row.ratio:.3g} x)"
-            print(f"{row.name:<72} {row.value:>10.5g} {row.unit}{goal}{peer}", flush=True)
-    if options.json:
-        print(json.dumps([asdict(row) for row in found], indent=1))
-    sys.exit(any(row.met is False for row in found))
+    options = parser(__doc__, "small models, few chunks").parse_args()
+    report(options, lambda: rows(options.quick))
 
 
 if __name__ == "__main__":

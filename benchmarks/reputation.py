@@ -6,20 +6,15 @@
 time of one thread, the best of several runs. Walks stop with probability 0.15, as in the libraries that fix it.
 """
 
-import json
-import os
 import resource
-import subprocess
-import tempfile
 import time
-import venv
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
+from peer import run_peer
 from report import Row, beside, figure, parser, report
 
 from scoring.reputation import FeedbackGraph, MeritRank
@@ -29,7 +24,6 @@ from scoring.reputation.visits import expected_visits
 from scoring.reputation.walks import Walks
 
 STOP = 0.15
-PEERS = Path(".merit") / "peers" / "reputation"
 PEER_PACKAGES = ("meritrank-python==0.2.10", "networkx==3.6.1", "igraph==1.0.0", "scikit-network", "scipy", "numpy")
 
 Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
@@ -82,19 +76,8 @@ def power_iteration(edges: Edges, nodes: int) -> Callable[[], None]:
 
 
 def peers(edges: Edges) -> dict[str, float]:
-    """Milliseconds of other libraries, in their own environment."""
-    python = PEERS.absolute() / "bin" / "python"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
-    if not python.exists():
-        venv.create(PEERS, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES], check=True, env=environment)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "graph.npz"
-        np.savez(path, source=edges[0], target=edges[1], weight=edges[2])
-        program = Path(__file__).parent / "peers" / "reputation.py"
-        done = subprocess.run([python, program, path], check=True, capture_output=True, text=True, env=environment)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    """Milliseconds of other libraries."""
+    return run_peer("reputation", PEER_PACKAGES, source=edges[0], target=edges[1], weight=edges[2])
 
 
 def small_graph(with_peers: bool) -> Iterator[Row]:

@@ -7,21 +7,18 @@ whom at most a third cheat. Everything is audited. Who takes part and what is as
 from block hashes, and differ from run to run.
 """
 
-import argparse
 import io
-import json
 import random
 import sys
 import time
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 import torch
 from eth_typing import ChecksumAddress
-from rich.console import Console
-from rich.table import Table
+from report import Row, figure, parser, report
 
 from scripts.demo.report import Report
 from scripts.rehearsal import Rehearsal, Scene, open_rehearsal
@@ -58,25 +55,6 @@ class Mix:
         return cls(
             tuple(providers[: draw.randint(1, 3)]), tuple(acting), draw.randint(1, 6), draw.randint(3, verifiers)
         )
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One result; `target` None where there is nothing to reach. Nothing else does this, so there is no peer."""
-
-    name: str
-    value: float
-    unit: str
-    target: float | None = None
-    met: bool | None = None
-    peer: str | None = None
-    peer_value: float | None = None
-    ratio: float | None = None
-
-    @classmethod
-    def none_wanted(cls, name: str, value: int) -> "Figure":
-        """A count whose target is zero."""
-        return cls(name, value, "count", target=0, met=value == 0)
 
 
 def play(rehearsal: Rehearsal, mix: Mix, seed: int) -> Counter[str]:
@@ -124,23 +102,23 @@ def _counted(report: Report, ways: dict[ChecksumAddress, str]) -> Counter[str]:
     return counted
 
 
-def figures(counted: Counter[str], rounds: int, seconds: float) -> list[Figure]:
+def figures(counted: Counter[str], rounds: int, seconds: float) -> list[Row]:
     """Everything that the rounds came to."""
     return [
-        Figure("rounds", rounds, "count"),
-        Figure.none_wanted("honest parties slashed", counted["honest parties slashed"]),
-        Figure.none_wanted("cheats paid", counted["cheats paid"]),
-        Figure("honest batches not paid", counted["honest batches not paid"], "count"),
+        figure("rounds", rounds, "count"),
+        figure("honest parties slashed", counted["honest parties slashed"], "count", 0),
+        figure("cheats paid", counted["cheats paid"], "count", 0),
+        figure("honest batches not paid", counted["honest batches not paid"], "count"),
         *(
-            Figure(name, counted[name], "count")
+            figure(name, counted[name], "count")
             for name in ("honest batches", "cheating batches", "cheating verifiers", "cheating verifiers slashed")
         ),
-        *(Figure(name, counted[name], "count") for name in sorted(counted) if ": " in name),
-        Figure("time for a round", seconds / rounds, "s"),
+        *(figure(name, counted[name], "count") for name in sorted(counted) if ": " in name),
+        figure("time for a round", seconds / rounds, "s"),
     ]
 
 
-def run(rounds: int, seed: int) -> list[Figure]:
+def run(rounds: int, seed: int) -> list[Row]:
     """Play the rounds; progress, and the logs of any round that should not have been, on standard error."""
     torch.set_num_threads(1)
     models = demonstration_models(MODELS, progress=lambda line: print(f"{line} ...", file=sys.stderr))
@@ -164,28 +142,11 @@ def run(rounds: int, seed: int) -> list[Figure]:
 
 def main() -> None:
     """Exits with 1 when a target is missed."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds, within a minute")
-    parser.add_argument("--json", action="store_true", help="a JSON list instead of a table")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--seed", type=int, default=1)
-    options = parser.parse_args()
-    found = run(QUICK_ROUNDS if options.quick else options.rounds, options.seed)
-    if options.json:
-        print(json.dumps([asdict(figure) for figure in found]))
-    else:
-        table = Table("figure", "value", "unit", "target", "met")
-        for figure in found:
-            table.add_row(
-                figure.name,
-                f"{figure.value:g}",
-                figure.unit,
-                "" if figure.target is None else f"{figure.target:g}",
-                {None: "", True: "yes", False: "NO"}[figure.met],
-            )
-        Console().print(table)
-    if any(figure.met is False for figure in found):
-        sys.exit(1)
+    options = parser(__doc__, f"{QUICK_ROUNDS} rounds")
+    options.add_argument("--rounds", type=int, default=ROUNDS)
+    options.add_argument("--seed", type=int, default=1)
+    chosen = options.parse_args()
+    report(chosen, lambda: run(QUICK_ROUNDS if chosen.quick else chosen.rounds, chosen.seed))
 
 
 if __name__ == "__main__":

@@ -6,19 +6,14 @@
 processor time of one thread, the best of several runs. All on the digits of scikit-learn.
 """
 
-import json
-import os
-import subprocess
-import tempfile
 import time
-import venv
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+from peer import run_peer
 from report import Row, figure, parser, report
 from sklearn.datasets import load_digits
 
@@ -49,7 +44,6 @@ LABEL_NOISE = (0, 0, 0, 0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 RETRAINED = (0.3634, 0.3646, 0.3342, 0.3348, 0.2769, 0.1705, 0.0131, -0.0395, -0.1310, -0.2432)
 # Error of paired KernelSHAP at 100 evaluations in another program, with another draw of the noise.
 KERNEL_ERROR = 0.146
-PEERS = Path(".merit") / "peers" / "training"
 PEER_PACKAGES = ("pydvl==0.10.0",)
 TRAINERS, ATTACKERS, ROUNDS, SEEDS = 10, 3, 8, 3
 
@@ -173,22 +167,6 @@ def single_precision(history: History) -> History:
     return History(features, history.labels, bases, updates)
 
 
-def peer(history: History) -> dict[str, Any]:
-    """pyDVL's values and processor seconds, in its own environment."""
-    python = PEERS.absolute() / "bin" / "python"
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"OMP_NUM_THREADS": "1"}
-    if not python.exists():
-        venv.create(PEERS, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEER_PACKAGES], check=True, env=environment)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "rounds.npz"
-        np.savez(path, hidden=WIDTHS[1], **asdict(history))
-        program = Path(__file__).parent / "peers" / "training.py"
-        done = subprocess.run([python, program, path], check=True, capture_output=True, text=True, env=environment)
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def values(quick: bool) -> Iterator[Row]:
     history = noisy_history()
     exact = exact_values(history)
@@ -202,7 +180,7 @@ def values(quick: bool) -> Iterator[Row]:
     if quick:
         yield from (double, fast, error)
     else:
-        other = peer(history)
+        other = run_peer("training", PEER_PACKAGES, hidden=WIDTHS[1], **asdict(history))  # pyDVL
         for row in (double, fast):
             yield replace(row, peer="pyDVL", peer_value=other["seconds"], ratio=other["seconds"] / row.value)
         yield error

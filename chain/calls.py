@@ -1,6 +1,7 @@
 """Reading contracts: failures of the endpoint and refusals of the contracts as the errors that people are shown."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import requests
@@ -13,6 +14,15 @@ from chain.errors import ChainUnavailableError
 from chain.reverts import explain_revert
 
 _BATCH = 500
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Whatever an endpoint fails with meanwhile becomes `ChainUnavailableError`."""
+    try:
+        yield
+    except (requests.RequestException, Web3Exception, OSError, ValueError) as error:
+        raise ChainUnavailableError(f"The chain does not answer as it should ({type(error).__name__}).") from error
 
 
 def read(call: ContractFunction) -> Any:

@@ -6,20 +6,12 @@ from typing import Annotated
 
 import typer
 
+from chain.calls import read
 from chain.client import MeritClient
 from chain.contribution import MAX_BATCH_LEAVES, Leaf, MalformedRecordError, build_batch, content_digest
 from chain.sender import TransactionSender
 from chain.typed_data import message_digest, sign
-from scripts.cli.options import (
-    DEFAULT_RPC,
-    AsJson,
-    DeploymentFile,
-    Keystore,
-    PasswordFile,
-    Rpc,
-    load_account,
-    open_network,
-)
+from scripts.cli.options import AsJson, Connection, with_connection
 from scripts.cli.submit import DEFAULT_API, Api, read_work
 
 app = typer.Typer(help="Bring work to the chain without the recorder.", no_args_is_help=True)
@@ -32,14 +24,12 @@ def _commands() -> None:
 
 
 @app.command()
+@with_connection
 def record(
+    connection: Connection,
     work: Annotated[Path, typer.Argument(help="JSON lines of finished work, as `merit submit` takes them.")],
     job: Annotated[int, typer.Option(help="Number of the job.")],
     api: Api = DEFAULT_API,
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign a batch and record it yourself; prints its id. The API is asked only to keep the evidence.
@@ -49,9 +39,9 @@ def record(
     pieces = read_work(work)
     if len(pieces) > MAX_BATCH_LEAVES:
         raise MalformedRecordError(f"{work} lists {len(pieces)} pieces; a batch holds {MAX_BATCH_LEAVES} at most.")
-    network = open_network(rpc, deployment)
-    account = load_account(keystore, password_file, network.deployment.chain_id)
-    first = network.court.functions.nextLeaf(job, account.address).call()
+    network = connection.network()
+    account = connection.account(network)
+    first = read(network.court.functions.nextLeaf(job, account.address))
     leaves = [
         Leaf(job, account.address, first + at, piece.units, piece.trace_root, content_digest(piece.evidence))
         for at, piece in enumerate(pieces)

@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -82,7 +83,7 @@ def command(
         findings.append(_checked("stake", lambda: _stake(connected, unlocked)))
     findings += [
         _checked("models", lambda: _models(models)),
-        *(_checked("evidence", lambda url=url: _evidence(url)) for url in evidence.split(",")),  # type: ignore[misc]
+        *(_checked("evidence", partial(_evidence, url)) for url in evidence.split(",")),
         _checked("port", lambda: _port(host, port)),
         _checked("disk", lambda: _disk(data)),
     ]

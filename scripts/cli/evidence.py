@@ -12,7 +12,7 @@ from backend.evidence.content_id import ContentId, content_id, content_id_of
 from chain.client import MeritClient, UntrustworthyServiceError
 from chain.contribution import content_digest
 from chain.errors import MeritError
-from scripts.cli.options import DEFAULT_RPC, DeploymentFile, Keystore, PasswordFile, Rpc, load_account, open_network
+from scripts.cli.options import DEFAULT_RPC, Connection, DeploymentFile, Rpc, open_network, with_connection
 from scripts.cli.submit import DEFAULT_API, Api
 
 app = typer.Typer(help="Store, fetch, keep and archive evidence, by its content.", no_args_is_help=True)
@@ -32,20 +32,18 @@ def cid(file: File) -> None:
 
 
 @app.command()
+@with_connection
 def add(
+    connection: Connection,
     file: File,
     api: Api = DEFAULT_API,
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
 ) -> None:
     """Store a file; prints its CID."""
     try:
         data = file.read_bytes()
     except OSError as error:
         raise _unreadable(file) from error
-    with _open_client(api, rpc, deployment, keystore, password_file) as client:
+    with _open_client(api, connection) as client:
         client.put_evidence(data)
     typer.echo(str(content_id(data)))
 
@@ -67,18 +65,16 @@ def get(
 
 
 @app.command()
+@with_connection
 def pin(
+    connection: Connection,
     cid: Cid,
     remove: Annotated[bool, typer.Option("--remove", help="Let it go again.")] = False,
     api: Api = DEFAULT_API,
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
 ) -> None:
     """Have evidence kept for as long as you want it; prints its CID."""
     ContentId.parse(cid)
-    with _open_client(api, rpc, deployment, keystore, password_file) as client:
+    with _open_client(api, connection) as client:
         if remove:
             client.unpin_evidence(cid)
         else:
@@ -103,13 +99,11 @@ def export_archive(
 
 
 @app.command("import")
+@with_connection
 def import_archive(
+    connection: Connection,
     archive: Archive,
     api: Api = DEFAULT_API,
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
 ) -> None:
     """Check an archive and store its file; prints its CID."""
     try:
@@ -117,16 +111,14 @@ def import_archive(
             root, data = read_car(source)
     except OSError as error:
         raise _unreadable(archive) from error
-    with _open_client(api, rpc, deployment, keystore, password_file) as client:
+    with _open_client(api, connection) as client:
         client.put_evidence(data)
     typer.echo(str(root))
 
 
-def _open_client(
-    api: str, rpc: str, deployment: Path | None, keystore: Path | None, password_file: Path | None
-) -> MeritClient:
-    network = open_network(rpc, deployment)
-    return MeritClient(api, network.domain, load_account(keystore, password_file, network.deployment.chain_id))
+def _open_client(api: str, connection: Connection) -> MeritClient:
+    network = connection.network()
+    return MeritClient(api, network.domain, connection.account(network))
 
 
 def _fetch(cid: str, api: str, rpc: str, deployment: Path | None) -> bytes:

@@ -8,22 +8,15 @@ import typer
 
 from chain.client import MeritClient, Work
 from chain.contribution import MalformedRecordError, canonical_json
-from scripts.cli.options import (
-    DEFAULT_RPC,
-    AsJson,
-    DeploymentFile,
-    Keystore,
-    PasswordFile,
-    Rpc,
-    load_account,
-    open_network,
-)
+from scripts.cli.options import DEFAULT_RPC, AsJson, Connection, DeploymentFile, Rpc, open_network, with_connection
 
 Api = Annotated[str, typer.Option("--api", envvar="MERIT_API_URL", help="URL of the API.")]
 DEFAULT_API = "http://127.0.0.1:8000"
 
 
+@with_connection
 def command(
+    connection: Connection,
     work: Annotated[
         Path,
         typer.Argument(
@@ -33,17 +26,12 @@ def command(
     ],
     job: Annotated[int, typer.Option(help="Number of the job.")],
     api: Api = DEFAULT_API,
-    rpc: Rpc = DEFAULT_RPC,
-    deployment: DeploymentFile = None,
-    keystore: Keystore = None,
-    password_file: PasswordFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Sign finished work and hand it in; prints the id of each contribution."""
     pieces = read_work(work)
-    network = open_network(rpc, deployment)
-    account = load_account(keystore, password_file, network.deployment.chain_id)
-    with MeritClient(api, network.domain, account) as client:
+    network = connection.network()
+    with MeritClient(api, network.domain, connection.account(network)) as client:
         receipts = client.submit(job, pieces)
     if as_json:
         typer.echo(json.dumps([{"id": receipt.id, "sequence": receipt.leaf.sequence} for receipt in receipts]))

@@ -1,22 +1,20 @@
 """The court as a node uses it: reading blocks, events and terms, and sending the calls of an audit."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import requests
 from eth_abi.abi import encode
 from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
 from web3.contract import Contract
 from web3.contract.contract import ContractFunction
-from web3.exceptions import BlockNotFound, Web3Exception
+from web3.exceptions import BlockNotFound
 from web3.types import TxReceipt
 
 from chain.artifacts import load_artifact
+from chain.calls import reading
 from chain.contribution import Batch
-from chain.errors import ChainUnavailableError
 from chain.events import Event, EventLog
 from chain.network import Network
 from chain.sender import TransactionSender
@@ -52,12 +50,12 @@ class Court:
 
     def head(self) -> int:
         """Number of the newest block."""
-        with _reading():
+        with reading():
             return self._network.web3.eth.block_number
 
     def block_hash(self, number: int) -> bytes | None:
         """Hash of a block; None where the chain has no block of that number."""
-        with _reading():
+        with reading():
             try:
                 return bytes(self._network.web3.eth.get_block(number)["hash"])
             except BlockNotFound:
@@ -65,7 +63,7 @@ class Court:
 
     def batch_events(self, first: int, last: int) -> list[Event]:
         """Events about batches in blocks `first` to `last`, both included."""
-        with _reading():
+        with reading():
             return [event for event in self._event_log.fetch(first, last) if "batchId" in event.args]
 
     def now(self) -> ChainTime:
@@ -74,7 +72,7 @@ class Court:
         The time since the newest block was first seen is added to its timestamp, because a chain that mines only when
         there is a transaction would otherwise stand still; the machine's own date plays no part.
         """
-        with _reading():
+        with reading():
             block = self._network.web3.eth.get_block("latest")
         newest = ChainTime(block["number"], block["timestamp"])
         if self._newest is None or self._newest[0] != newest:
@@ -84,7 +82,7 @@ class Court:
     def timetable(self, job_id: int) -> Timetable:
         """Lengths of the phases of a job's audits."""
         if self._timetable is None:
-            with _reading():
+            with reading():
                 windows = self._structs("AuditCourt").functions.windows().call()
             self._timetable = Timetable(windows.commit, windows.disclose, windows.reveal)
         return replace(self._timetable, disclose=None) if self.terms(job_id).shared else self._timetable
@@ -92,7 +90,7 @@ class Court:
     def terms(self, job_id: int) -> JobTerms:
         """The terms of a job."""
         if job_id not in self._terms:
-            with _reading():
+            with reading():
                 escrow = self._structs("JobEscrow").functions
                 raw, requester = escrow.termsOf(job_id).call()
                 fee_rate = escrow.feeRate().call()
@@ -110,13 +108,13 @@ class Court:
 
     def next_leaf(self, job_id: int) -> int:
         """The number that this account's next batch for a job must start with."""
-        with _reading():
+        with reading():
             number: int = self._network.court.functions.nextLeaf(job_id, self.address).call()
         return number
 
     def credit(self) -> int:
         """Tokens that the escrow holds for this account."""
-        with _reading():
+        with reading():
             credit: int = self._network.escrow.functions.creditOf(self.address).call()
         return credit
 
@@ -191,11 +189,3 @@ class Court:
     def _send(self, function: str, *arguments: object) -> TxReceipt:
         call: ContractFunction = self._network.court.functions[function](*arguments)
         return self._sender.send(call)
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        yield
-    except (requests.RequestException, Web3Exception, OSError, ValueError) as error:
-        raise ChainUnavailableError(f"The chain does not answer as it should ({type(error).__name__}).") from error

@@ -1,24 +1,17 @@
 """`/health`, `/ready`, `/status` and `/metrics` of a node."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from chain.errors import MeritError
+from verifier.http_server import listening
 from verifier.node.telemetry import Telemetry
 
 
-class PortTakenError(MeritError):
-    """The address for the node's state cannot be listened on."""
-
-
-@contextmanager
-def serve(telemetry: Telemetry, host: str, port: int) -> Iterator[int]:
+def serve(telemetry: Telemetry, host: str, port: int) -> AbstractContextManager[int]:
     """Answer while the block runs; yields the port, a free one for 0. Raises `PortTakenError`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -35,19 +28,7 @@ def serve(telemetry: Telemetry, host: str, port: int) -> Iterator[int]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the library's signature
             """Probes come every few seconds; they are not news."""
 
-    try:
-        server = ThreadingHTTPServer((host, port), Handler)
-    except OSError as error:
-        raise PortTakenError(f"Cannot listen on {host}:{port} ({error.strerror}); set MERIT_STATUS_PORT.") from error
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, name="status", daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return listening(Handler, host, port, name="status", remedy="set MERIT_STATUS_PORT")
 
 
 def _answer(telemetry: Telemetry, path: str) -> tuple[int, str, bytes]:

@@ -1,10 +1,8 @@
 """Where trainers hand in their commitments: `POST /entries` of the organiser, and the client for it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from contextlib import AbstractContextManager
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import httpx
@@ -12,7 +10,7 @@ from eth_utils.address import to_checksum_address
 
 from chain.contribution import MalformedRecordError, canonical_json
 from chain.errors import MeritError
-from verifier.node.server import PortTakenError
+from verifier.http_server import listening
 from verifier.training.organiser import CommitmentRefusedError, Entry, Organiser
 
 _MOST_BYTES = 4096
@@ -23,8 +21,7 @@ class DeskUnavailableError(MeritError):
     """The organiser does not answer as it should."""
 
 
-@contextmanager
-def serve_desk(organiser: Organiser, host: str, port: int) -> Iterator[int]:
+def serve_desk(organiser: Organiser, host: str, port: int) -> AbstractContextManager[int]:
     """Take entries in while the block runs; yields the port, a free one for 0. Raises `PortTakenError`."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -56,19 +53,7 @@ def serve_desk(organiser: Organiser, host: str, port: int) -> Iterator[int]:
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the library's signature
             """What matters of an entry is on the chain."""
 
-    try:
-        server = ThreadingHTTPServer((host, port), Handler)
-    except OSError as error:
-        raise PortTakenError(f"Cannot listen on {host}:{port} ({error.strerror}); choose another --port.") from error
-    server.daemon_threads = True
-    thread = Thread(target=server.serve_forever, name="desk", daemon=True)
-    thread.start()
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return listening(Handler, host, port, name="desk", remedy="choose another --port")
 
 
 def post_entry(url: str, entry: Entry) -> None:

@@ -1,13 +1,7 @@
 """What the chain says of training jobs: which rounds are adopted, what each pays, under which seed it is valued."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
-import requests
-from web3.exceptions import Web3Exception
-
+from chain.calls import reading
 from chain.contribution import Batch, Leaf, MalformedRecordError, build_batch, parse_manifest
-from chain.errors import ChainUnavailableError
 from chain.events import Event, EventLog
 from chain.network import Network
 from verifier.node.audit import Audit, fold
@@ -26,7 +20,7 @@ class RoundLedger:
 
     def adopted(self, job_id: int, before: int | None = None) -> Adopted | None:
         """The job's last batch with a payload, in a block up to `before`; None if there is none."""
-        with _reading():
+        with reading():
             filled = self._network.escrow.events.PotFilled().get_logs(
                 from_block=self._network.deployment.block,
                 to_block="latest" if before is None else before,
@@ -39,20 +33,20 @@ class RoundLedger:
 
     def pot(self, batch: Batch) -> int:
         """What a batch of a job pays, in the token's smallest unit."""
-        with _reading():
+        with reading():
             terms, _ = self._network.escrow.functions.termsOf(batch.job_id).call()
         price: int = terms[1]
         return price * batch.units
 
     def specification(self, job_id: int) -> bytes:
         """The digest in a job's terms."""
-        with _reading():
+        with reading():
             terms, _ = self._network.escrow.functions.termsOf(job_id).call()
         return bytes(terms[-1])
 
     def recorded_block(self, batch_id: bytes) -> int:
         """The block in which a batch was recorded."""
-        with _reading():
+        with reading():
             (found,) = self._network.court.events.Recorded().get_logs(
                 from_block=self._network.deployment.block, argument_filters={"batchId": batch_id}
             )
@@ -61,7 +55,7 @@ class RoundLedger:
     def audits(self, job_id: int) -> list[Audit]:
         """All audits of a job, in the order of their batches."""
         log = EventLog(self._network, ["AuditCourt"])
-        with _reading():
+        with reading():
             events = log.fetch(self._network.deployment.block, self._network.web3.eth.block_number)
         of_batch: dict[bytes, list[Event]] = {}
         for event in events:
@@ -72,7 +66,7 @@ class RoundLedger:
 
     def payload(self, batch_id: bytes) -> bytes:
         """The allocation root that the court adopted for a settled batch."""
-        with _reading():
+        with reading():
             pot = self._network.escrow.functions.potOf(batch_id).call()
         return bytes(pot[0])
 
@@ -113,11 +107,3 @@ def training_job(specification: bytes, fetch: Fetch) -> TrainingJob:
     if block is None:
         raise UnavailableRoundError(f"Block {told.model.hex()} is gone: what the job trains.")
     return TrainingJob.from_block(block)
-
-
-@contextmanager
-def _reading() -> Iterator[None]:
-    try:
-        yield
-    except (requests.RequestException, Web3Exception, OSError, ValueError) as error:
-        raise ChainUnavailableError(f"The chain does not answer as it should ({type(error).__name__}).") from error

@@ -1,7 +1,6 @@
 """Embedding and classification with a registered encoder: a sequence of tokens gives one row of numbers."""
 
 import base64
-import json
 from abc import ABC, abstractmethod
 from typing import Any, Generic, TypeVar
 
@@ -15,7 +14,7 @@ from verifier.models.errors import ModelError
 from verifier.models.profile import Profile
 from verifier.models.store import RegisteredEncoder
 from verifier.workloads.errors import MalformedEvidenceError
-from verifier.workloads.strict_json import check_keys, integer, tokens
+from verifier.workloads.strict_json import check_keys, integer, parse, tokens
 from verifier.workloads.workload import Rerun, Run
 
 FORMAT = "merit-encoding/1"
@@ -59,13 +58,7 @@ class _Encoding(ABC, Generic[Output]):
         return canonical_json(document)
 
     def read_evidence(self, data: bytes) -> tuple[Tokens, Output]:
-        limit = _BYTES_BY_NUMBER * (self.model.context + self.model.columns) + _BYTES_BESIDES
-        if len(data) > limit:
-            raise MalformedEvidenceError(f"it is larger than {limit} bytes")
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError):
-            raise MalformedEvidenceError("it is not JSON") from None
+        document = parse(data, _BYTES_BY_NUMBER * (self.model.context + self.model.columns) + _BYTES_BESIDES)
         check_keys(document, {"format", "input", "model", "output"})
         if document["format"] != FORMAT or document["model"] != self._identity:
             raise MalformedEvidenceError(f"it is not for model {self._identity} in format {FORMAT}")

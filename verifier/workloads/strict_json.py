@@ -1,8 +1,19 @@
 """Parts of a stranger's evidence, each taken for what it must be or refused."""
 
+import json
 from typing import Any
 
 from verifier.workloads.errors import MalformedEvidenceError
+
+
+def parse(data: bytes, limit: int) -> Any:
+    """Raises MalformedEvidenceError unless `data` is JSON of at most `limit` bytes."""
+    if len(data) > limit:
+        raise MalformedEvidenceError(f"it is larger than {limit} bytes")
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError):
+        raise MalformedEvidenceError("it is not JSON") from None
 
 
 def check_keys(value: Any, keys: set[str]) -> None:

@@ -1,6 +1,5 @@
 """Text generation with a registered causal model."""
 
-import json
 from typing import Any
 
 from chain.contribution import canonical_json
@@ -10,7 +9,7 @@ from verifier.models.generation import TextRequest, generate, replay
 from verifier.models.profile import Profile
 from verifier.models.store import RegisteredModel
 from verifier.workloads.errors import MalformedEvidenceError
-from verifier.workloads.strict_json import check_keys, integer, tokens
+from verifier.workloads.strict_json import check_keys, integer, parse, tokens
 from verifier.workloads.workload import Rerun, Run
 
 FORMAT = "merit-text/1"
@@ -67,13 +66,7 @@ class TextGeneration:
         return canonical_json(document)
 
     def read_evidence(self, data: bytes) -> tuple[TextRequest, Tokens]:
-        limit = _BYTES_BY_TOKEN * self.model.context + _BYTES_BESIDES_TOKENS
-        if len(data) > limit:
-            raise MalformedEvidenceError(f"it is larger than {limit} bytes")
-        try:
-            document = json.loads(data)
-        except (ValueError, RecursionError):
-            raise MalformedEvidenceError("it is not JSON") from None
+        document = parse(data, _BYTES_BY_TOKEN * self.model.context + _BYTES_BESIDES_TOKENS)
         check_keys(document, {"format", "model", "output", "request"})
         check_keys(document["request"], {"maximum_new_tokens", "prompt", "sampling_seed"})
         if document["format"] != FORMAT or document["model"] != self._identity:

@@ -30,7 +30,7 @@ from chain.localnet import DEVELOPMENT_KEY, local_chain
 from chain.network import Network, connect
 from chain.parameters import LOCAL, TOKEN
 from chain.sender import TransactionSender
-from scripts.cli import main
+from tests.integration.command import run_merit
 
 SPECIFICATION = canonical_json({"kind": "inference", "model": "00" * 32, "workload": "text-generation"})
 PRICE = TOKEN // 100
@@ -264,14 +264,8 @@ def merit(
     monkeypatch.setenv("MERIT_PRIVATE_KEY", chain.contributor.key.hex())
 
     def run(*words: object) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["merit", *map(str, words)])
-        status = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            status = int(exit_.code or 0)
-        captured = capsys.readouterr()
-        return status, captured.out.strip(), captured.err.strip()
+        status, values, diagnostics = run_merit(words, monkeypatch, capsys)
+        return status, values.strip(), diagnostics.strip()
 
     with capture_logs():  # the service runs in this process, and its log is not the command's answer
         yield run

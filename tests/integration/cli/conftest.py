@@ -12,7 +12,7 @@ from chain.deployment import Deployment
 from chain.localnet import DEVELOPMENT_KEY, local_chain
 from chain.network import Network
 from chain.sender import TransactionSender
-from scripts.cli import main
+from tests.integration.command import run_merit
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,7 @@ def merit(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -
     """Runs `merit` with the given words."""
 
     def run(*words: str) -> Answer:
-        monkeypatch.setattr("sys.argv", ["merit", *words])
-        status = 0
-        try:
-            main()
-        except SystemExit as exit_:
-            status = int(exit_.code or 0)
-        captured = capsys.readouterr()
-        return Answer(status, captured.out, captured.err)
+        return Answer(*run_merit(words, monkeypatch, capsys))
 
     return run
 

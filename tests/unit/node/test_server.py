@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from verifier.http_server import PortTakenError
 from verifier.node.decisions import ChainTime, Step
-from verifier.node.server import PortTakenError, serve
+from verifier.node.server import serve
 from verifier.node.telemetry import Telemetry
 
 

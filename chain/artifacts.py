@@ -14,6 +14,8 @@ CONTRACTS = (
     "FeedbackGraph",
     "ReputationOracle",
     "AuditCourt",
+    "SourceVault",
+    "SourceRegistry",
 )
 
 

@@ -21,8 +21,23 @@ from chain.sender import TransactionSender
 PAUSER_ROLE = 1
 GOVERNOR_ROLE = 2
 
+# The contracts name each other before they are there: in which order they are made decides on their addresses.
+_ORDER = (
+    "StakeVault",
+    "JobEscrow",
+    "FeedbackGraph",
+    "ReputationOracle",
+    "AuditCourt",
+    "SourceVault",
+    "SourceRegistry",
+)
 _PAUSED = ("JobEscrow", "AuditCourt")
-_GOVERNED = {"JobEscrow": "setDetection", "AuditCourt": "setPenalties", "ReputationOracle": "setParameters"}
+_GOVERNED = {
+    "JobEscrow": "setDetection",
+    "AuditCourt": "setPenalties",
+    "ReputationOracle": "setParameters",
+    "SourceRegistry": "setJob",
+}
 _WIRING = {
     ("StakeVault", "token"): "MeritToken",
     ("StakeVault", "court"): "AuditCourt",
@@ -41,6 +56,11 @@ _WIRING = {
     ("AuditCourt", "graph"): "FeedbackGraph",
     ("AuditCourt", "oracle"): "ReputationOracle",
     ("AuditCourt", "authority"): "AccessManager",
+    ("SourceVault", "token"): "MeritToken",
+    ("SourceVault", "court"): "SourceRegistry",
+    ("SourceRegistry", "vault"): "SourceVault",
+    ("SourceRegistry", "escrow"): "JobEscrow",
+    ("SourceRegistry", "authority"): "AccessManager",
 }
 
 
@@ -71,7 +91,7 @@ def deploy(web3: Web3, account: BaseAccount, parameters: Parameters) -> Deployme
     nonce = web3.eth.get_transaction_count(account.address)
     predicted = {
         name: get_create_address(account.address, nonce + i)  # type: ignore[arg-type]
-        for i, name in enumerate(("StakeVault", "JobEscrow", "FeedbackGraph", "ReputationOracle", "AuditCourt"))
+        for i, name in enumerate(_ORDER)
     }
     token, manager, court = addresses["MeritToken"], addresses["AccessManager"], predicted["AuditCourt"]
     reputation = parameters.reputation
@@ -106,6 +126,8 @@ def deploy(web3: Web3, account: BaseAccount, parameters: Parameters) -> Deployme
         astuple(parameters.windows),
         astuple(parameters.penalties),
     )
+    create("SourceVault", token, predicted["SourceRegistry"], astuple(parameters.vault))
+    create("SourceRegistry", addresses["SourceVault"], addresses["JobEscrow"], manager)
     network = Network(web3, Deployment(web3.eth.chain_id, block, addresses))
     check_wiring(network)
     _grant_roles(network, sender, parameters.governance_delay)

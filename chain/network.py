@@ -12,7 +12,7 @@ from chain.artifacts import load_artifact
 from chain.deployment import Deployment
 from chain.endpoints import Endpoints, open_provider, show_endpoints
 from chain.errors import ChainUnavailableError, WrongNetworkError
-from chain.typed_data import Domain
+from chain.typed_data import Domain, SourceDomain
 
 
 def connect(rpc_url: str, timeout: float = 10.0) -> Web3:
@@ -61,6 +61,11 @@ class Network:
         """The EIP-712 domain that batches, requests and receipts are signed in."""
         return Domain(self.deployment.chain_id, self.deployment.addresses["AuditCourt"])
 
+    @property
+    def source_domain(self) -> SourceDomain:
+        """The EIP-712 domain that sources sign their answers in."""
+        return SourceDomain(self.deployment.chain_id, self.deployment.addresses["SourceRegistry"])
+
     @cached_property
     def token(self) -> Contract:
         """`MeritToken`, or the ERC-20 that the network was deployed with."""
@@ -90,6 +95,16 @@ class Network:
     def oracle(self) -> Contract:
         """`ReputationOracle`."""
         return self.contract("ReputationOracle")
+
+    @cached_property
+    def sources(self) -> Contract:
+        """`SourceRegistry`."""
+        return self.contract("SourceRegistry")
+
+    @cached_property
+    def source_vault(self) -> Contract:
+        """`SourceVault`, which holds the stake behind sources."""
+        return self.contract("SourceVault")
 
     def contract(self, name: str) -> Contract:
         """One deployed contract by its name in the deployment file."""

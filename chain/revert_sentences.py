@@ -76,6 +76,17 @@ SENTENCES = {
     "ReputationOracleNotDisputed": "This question has not been put to the proposer; ask it first.",
     "ReputationOracleStillAnswerable": "The proposer may answer until {deadline}; try again after that.",
     "ReputationOracleWrongAnswer": "The answer does not match the question; recompute it from the epoch's edges.",
+    # SourceRegistry
+    "SourceRegistryUnknownSource": "There is no source {sourceId}; check the number.",
+    "SourceRegistryNotOwner": "{caller} does not own source {sourceId}; sign with the key that registered it.",
+    "SourceRegistryNotActive": "Source {sourceId} was retired or slashed; register another.",
+    "SourceRegistryAlreadySlashed": "Source {sourceId} has been slashed for another answer; that happens once.",
+    "SourceRegistryEmptyCorpus": "The corpus has no passages; add text to it.",
+    "SourceRegistryEndpointTooLong": "The endpoint has {length} bytes, more than {limit}; name a shorter one.",
+    "SourceRegistryNotAnswered": "The owner of source {sourceId} did not sign this answer; show it as it was received.",
+    "SourceRegistryInsideCommitment": "Passage {position} is one that source {sourceId} committed to; nothing is wrong with the answer.",
+    "SourceRegistryNotAdoptable": "This batch does not follow the reliabilities that stand; adopt the settled windows of the network's retrieval job in their order.",
+    "SourceRegistryInvalidProof": "A reliability of {reliability} for source {sourceId} is not what was adopted last; ask for the proof again.",
     # OpenZeppelin
     "ERC20InsufficientBalance": "{sender} holds {balance} tokens, but {needed} are needed; get more first.",
     "ERC20InsufficientAllowance": "{spender} may move {allowance} of your tokens, but {needed} are needed; approve it first.",

@@ -1,5 +1,6 @@
 """EIP-712 messages: what each party signs, bound to one chain and one deployment."""
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import Any
@@ -16,21 +17,27 @@ from chain.contribution import Batch, Leaf
 
 @dataclass(frozen=True)
 class _StructType:
-    """An EIP-712 struct of atomic members, each written `"type name"`."""
+    """An EIP-712 struct, its members each written `"type name"`; `inner` is the type of those that are lists of it."""
 
     name: str
     members: tuple[str, ...]
+    inner: "_StructType | None" = None
+
+    @property
+    def text(self) -> str:
+        """EIP-712's `encodeType`."""
+        return f"{self.name}({','.join(self.members)})" + (self.inner.text if self.inner else "")
 
     @cached_property
     def hash(self) -> bytes:
         """`hashStruct`'s constant part."""
-        return keccak(text=f"{self.name}({','.join(self.members)})")
+        return keccak(text=self.text)
 
     @cached_property
     def types(self) -> list[str]:
-        """What the hashed words are encoded as: of text, its hash."""
+        """What the hashed words are encoded as: of text and of lists, their hash."""
         written = [member.split(" ")[0] for member in self.members]
-        return ["bytes32" if one == "string" else one for one in written]
+        return ["bytes32" if one == "string" or one.endswith("[]") else one for one in written]
 
     def hash_of(self, *values: Any) -> bytes:
         """EIP-712's `hashStruct`; values in the order of the members."""
@@ -63,6 +70,10 @@ _OPENING = _StructType(
     "Opening", ("uint256 jobId", "uint64 number", "uint64 baseNumber", "bytes32 update", "bytes32 salt")
 )
 _ENTRY = _StructType("Entry", ("uint256 jobId", "uint64 number", "bytes32 commitment"))
+_PASSAGE = _StructType("Passage", ("uint32 position", "bytes32 digest", "uint32 relevance", "bytes32[] proof"))
+_ANSWER = _StructType(
+    "Answer", ("uint256 sourceId", "uint32 version", "bytes32 query", "Passage[] passages"), inner=_PASSAGE
+)
 _CALL = _StructType(
     "Call",
     (
@@ -131,6 +142,28 @@ class Domain:
 
     def _message(self, struct_hash: bytes) -> SignableMessage:
         return SignableMessage(b"\x01", self._separator, struct_hash)
+
+
+@dataclass(frozen=True)
+class SourceDomain:
+    """The EIP-712 domain `{name: "Merit", version: "1"}` of one `SourceRegistry`."""
+
+    chain_id: int
+    registry: ChecksumAddress
+
+    def answer(self, source_id: int, version: int, query: bytes, passages: Sequence[bytes]) -> SignableMessage:
+        """A source's answer; `SourceRegistry.slash` verifies it. passages: the `passage_hash` of each, best first."""
+        struct_hash = _ANSWER.hash_of(source_id, version, query, keccak(b"".join(passages)))
+        return SignableMessage(b"\x01", self._separator, struct_hash)
+
+    @cached_property
+    def _separator(self) -> bytes:
+        return _DOMAIN.hash_of("Merit", "1", self.chain_id, self.registry)
+
+
+def passage_hash(position: int, digest: bytes, relevance: int, proof: Sequence[bytes]) -> bytes:
+    """EIP-712's hash of one passage of an answer; relevance in millionths, proof as of `MerkleTree.proof`."""
+    return _PASSAGE.hash_of(position, digest, relevance, keccak(b"".join(proof)))
 
 
 def message_digest(message: SignableMessage) -> bytes:

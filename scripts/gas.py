@@ -31,6 +31,7 @@ from chain.network import Network
 from chain.parameters import LOCAL, TOKEN, Windows
 from chain.typed_data import sign
 from scripts.epoch_gas import measure_epochs
+from scripts.source_gas import measure_sources
 
 SNAPSHOT = Path(__file__).resolve().parent.parent / "tests" / "contracts" / "gas.json"
 
@@ -49,6 +50,7 @@ LIMITS = {
     "claim_depth_17": 80_000,
     "propose_epoch": 120_000,
     "challenge_row_10": 600_000,
+    "adopt_reliabilities": 40_000,
 }
 CALL_LIMIT = 5_000_000
 # The chain's randomness cannot be fixed, so another committee is drawn in each run, along other paths of the tree.
@@ -126,6 +128,7 @@ def measure(url: str) -> dict[str, int]:
     figures["withdraw_credit"] = bench.send(_CONTRIBUTOR.address, bench.escrow.withdraw())
     _measure_claim(bench, figures)
     _measure_largest(bench, figures)
+    figures |= measure_sources(bench, _open_job(bench, {"committeeSize": 5, "samples": 4, "words": 1}))
     _join_members(bench, range(32, 1_024))
     _measure_draws(bench, figures)
     return figures

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.contribution import Batch, Leaf
-from chain.typed_data import Call, Domain
+from chain.typed_data import Call, Domain, SourceDomain, passage_hash
 
 ADDRESS = Account.from_key(b"\x07" * 32).address
 TYPES = {
@@ -50,6 +50,46 @@ def test_receipt__is_what_the_standard_encoder_gives() -> None:
     leaf = Leaf(4, ADDRESS, 5, 6, b"t" * 32, b"e" * 32)
     expected = standard(31337, "Receipt", [leaf.hash, 4, ADDRESS, 5, 7])
     assert Domain(31337, ADDRESS).receipt(leaf, 7) == expected
+
+
+@given(
+    passages=st.lists(
+        st.fixed_dictionaries(
+            {
+                "position": VALUES["uint32"],
+                "digest": VALUES["bytes32"],
+                "relevance": VALUES["uint32"],
+                "proof": st.lists(VALUES["bytes32"], max_size=3),
+            }
+        ),
+        max_size=3,
+    ),
+    version=VALUES["uint32"],
+    query=VALUES["bytes32"],
+)
+def test_answer__of_any_passages__is_what_the_standard_encoder_gives(
+    passages: list[dict[str, Any]], version: int, query: bytes
+) -> None:
+    expected = encode_typed_data(
+        {"name": "Merit", "version": "1", "chainId": 31337, "verifyingContract": ADDRESS},
+        {
+            "Answer": [
+                {"name": "sourceId", "type": "uint256"},
+                {"name": "version", "type": "uint32"},
+                {"name": "query", "type": "bytes32"},
+                {"name": "passages", "type": "Passage[]"},
+            ],
+            "Passage": [
+                {"name": "position", "type": "uint32"},
+                {"name": "digest", "type": "bytes32"},
+                {"name": "relevance", "type": "uint32"},
+                {"name": "proof", "type": "bytes32[]"},
+            ],
+        },
+        {"sourceId": 9, "version": version, "query": query, "passages": passages},
+    )
+    hashes = [passage_hash(**passage) for passage in passages]
+    assert SourceDomain(31337, ADDRESS).answer(9, version, query, hashes) == expected
 
 
 def standard(chain_id: int, name: str, values: list[Any]) -> SignableMessage:

@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-fast test-contracts test-python test-long slither gas lint format bench contracts clean
+.PHONY: help demo test test-fast test-contracts test-integration test-units test-long slither gas lint format bench contracts clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
@@ -27,8 +27,8 @@ node_modules/.installed: $(VENV)/.installed package-lock.json
 demo: node_modules/.installed ## Run the whole life cycle on a local chain.
 	$(BIN)/merit demo
 
-test: lint ## What CI runs: lint, then contracts and Python side by side.
-	@$(MAKE) --no-print-directory -j2 test-contracts test-python
+test: lint ## What CI runs: lint, then all tests but the long ones, two parts at a time.
+	@$(MAKE) --no-print-directory -j2 test-contracts test-integration test-units
 
 test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
 	$(BIN)/pytest tests/unit -q -m "not long and not chain"
@@ -38,8 +38,11 @@ test-contracts: node_modules/.installed ## Solidity tests, and the shipped ABIs 
 	$(BIN)/python -m scripts.contracts check
 	$(BIN)/python -m scripts.gas --check
 
-test-python: node_modules/.installed ## All Python tests but the long ones.
-	$(BIN)/pytest -q -m "not long"
+test-integration: node_modules/.installed ## Python tests on a chain, with processes and over the network.
+	$(BIN)/pytest -q -m "not long" tests/integration tests/e2e
+
+test-units: node_modules/.installed ## All other Python tests.
+	$(BIN)/pytest -q -m "not long" tests/unit tests/adversaries
 
 test-long: node_modules/.installed ## Fuzzing with 10,000 runs, long invariants, soaks.
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[ray]'

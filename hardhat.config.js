@@ -21,7 +21,7 @@ export default {
     solidity: {
       fsPermissions: { readFile: ["tests/vectors/fingerprint_consensus.json"] },
       fuzz: { runs: Number(process.env.FUZZ_RUNS ?? 256) },
-      invariant: { runs: Number(process.env.INVARIANT_RUNS ?? 64), depth: 100, failOnRevert: true },
+      invariant: { runs: Number(process.env.INVARIANT_RUNS ?? 32), depth: 100, failOnRevert: true },
     },
   },
 };

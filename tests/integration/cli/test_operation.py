@@ -192,6 +192,7 @@ def test_doctor__each_trouble__is_named(
     (tmp_path / "models" / f"{'ab' * 32}.json").write_text("{}")
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2**20}))
     monkeypatch.setattr("time.time", lambda: 0.0)
+    monkeypatch.setattr("scripts.cli.doctor._SECONDS", 0.5)  # what has taken the port never answers
     with socket.create_server(("127.0.0.1", 0)) as taken:
         answer = merit("doctor", "--rpc", rpc, "--json", "--port", str(taken.getsockname()[1]))
     assert answer.status == 1

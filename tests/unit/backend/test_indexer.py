@@ -1,5 +1,6 @@
 """Following the chain: the same tables, whatever happens on the way."""
 
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -40,10 +41,19 @@ def tables(database: Database) -> dict[str, list[Any]]:
         }
 
 
+@cache
+def empty_tables() -> bytes:
+    """A database file as the migrations leave it; hundreds of databases are made here."""
+    with TemporaryDirectory() as name:
+        database = Database(f"sqlite:///{name}/empty.db")
+        database.migrate()
+        database.close()
+        return Path(name, "empty.db").read_bytes()
+
+
 def new_database(folder: Path, name: str) -> Database:
-    database = Database(f"sqlite:///{folder}/{name}.db")
-    database.migrate()
-    return database
+    (folder / f"{name}.db").write_bytes(empty_tables())
+    return Database(f"sqlite:///{folder}/{name}.db")
 
 
 def rebuilt(model: ModelChain, folder: Path) -> dict[str, list[Any]]:

@@ -32,7 +32,7 @@ class Faltering:
 def test_watching__through_failures__goes_on_and_ends_with_the_block() -> None:
     challenger, telemetry, threads = Faltering(), Telemetry(), active_count()
     with watching(cast(EpochChallenger, challenger), telemetry, pause=0.001):
-        for _ in range(2_000):
+        for _ in range(12_000):
             if challenger.steps > 3:
                 break
             time.sleep(0.005)

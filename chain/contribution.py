@@ -13,12 +13,12 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
-from eth_abi.abi import encode
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from chain.errors import MeritError
 from chain.merkle import leaf_hash, merkle_root
+from chain.words import encode_words
 
 MAX_BATCH_LEAVES = 1024
 
@@ -47,9 +47,9 @@ class Leaf:
     def hash(self) -> bytes:
         """Merkle leaf, `keccak256(bytes.concat(keccak256(abi.encode(...))))`; also the contribution's id."""
         return leaf_hash(
-            encode(
-                ["uint256", "address", "uint64", "uint64", "bytes32", "bytes32"],
-                [self.job_id, self.contributor, self.sequence, self.units, self.trace_root, self.evidence],
+            encode_words(
+                ("uint256", "address", "uint64", "uint64", "bytes32", "bytes32"),
+                (self.job_id, self.contributor, self.sequence, self.units, self.trace_root, self.evidence),
             )
         )
 

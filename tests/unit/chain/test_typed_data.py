@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chain.contribution import Batch, Leaf
-from chain.typed_data import Call, Domain, SourceDomain, passage_hash
+from chain.typed_data import Call, Domain, SourceDomain, passage_hash, sign, signer_of
 
 ADDRESS = Account.from_key(b"\x07" * 32).address
 TYPES = {
@@ -90,6 +90,28 @@ def test_answer__of_any_passages__is_what_the_standard_encoder_gives(
     )
     hashes = [passage_hash(**passage) for passage in passages]
     assert SourceDomain(31337, ADDRESS).answer(9, version, query, hashes) == expected
+
+
+@given(secret=st.integers(1, 2**200), digest=VALUES["bytes32"])
+def test_signature__of_a_local_key__is_what_eth_account_gives(secret: int, digest: bytes) -> None:
+    account = Account.from_key(secret.to_bytes(32, "big"))
+    message = Domain(31337, ADDRESS).request(1, ADDRESS, 2, digest)
+    signature = sign(account, message)
+    assert signature == bytes(account.sign_message(message).signature)
+    assert signer_of(message, signature) == account.address
+
+
+@given(signature=st.binary(min_size=64, max_size=66))
+def test_signer__of_any_bytes__is_who_eth_account_says_or_nobody(signature: bytes) -> None:
+    message = Domain(31337, ADDRESS).request(1, ADDRESS, 2, bytes(32))
+    for candidate in (signature, signature[:64] + b"\x1b", signature[:64] + b"\x01"):
+        try:
+            expected = Account.recover_message(message, signature=candidate)
+        except Exception:
+            expected = None
+        if len(candidate) == 65 and candidate[64] not in (0, 1, 27, 28):
+            expected = None  # eth-account takes other recovery numbers too, contracts do not
+        assert signer_of(message, candidate) == expected
 
 
 def standard(chain_id: int, name: str, values: list[Any]) -> SignableMessage:

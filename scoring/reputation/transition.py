@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from scoring.reputation.alias import CHOICE, Choices, fill_choices
 from scoring.reputation.compiled import compiled
 from scoring.reputation.graph import FeedbackGraph
 
@@ -52,6 +53,7 @@ class Pool:
     def __init__(self, target: NDArray[np.int32], probability: Floats) -> None:
         self._used, self._capacity = 0, 2 * target.size + 1024
         self._target, self._probability = np.empty(self._capacity, np.int32), np.empty(self._capacity)
+        self._choices: Choices | None = None
         self.append(target, probability)
 
     def has_room(self, count: int) -> bool:
@@ -65,6 +67,13 @@ class Pool:
 
     def rows(self, begin: Ints, end: Ints) -> Rows:
         return Rows(begin, end, self._target, self._probability)
+
+    def choices(self, rows: Rows) -> Choices:
+        """The alias tables of some of the rows, beside them. Each is made once."""
+        if self._choices is None:
+            self._choices = np.zeros(self._capacity, CHOICE)
+        fill_choices(*rows, self._choices)
+        return self._choices
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +149,11 @@ class Transition:
         entry = np.arange(start[-1]) + np.repeat(self.rows.begin - start[:-1], length)
         content = (self.rows.probability[entry], self.rows.target[entry], start)
         return scipy.sparse.csr_array(content, shape=(self.node_count, self.node_count))
+
+    @cached_property
+    def choices(self) -> Choices:
+        """The alias table of row `i` at `rows.begin[i]` to `rows.end[i]`."""
+        return self.pool.choices(self.rows)
 
     @cached_property
     def columns(self) -> Rows:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from scoring.reputation.alias import CHOICE, Choices, chosen, fill_choices
 from scoring.reputation.compiled import compiled
 from scoring.reputation.transition import Floats, Ints, Rows, Transition
 
@@ -15,6 +16,7 @@ MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
 WALK = np.uint64(0xD1B54A32D192ED03)
 UNIT = 2.0**-53
+TOGETHER = 256  # walks that are drawn side by side; their nodes stay in the first cache
 
 
 @compiled
@@ -32,49 +34,55 @@ def uniform(draw: np.uint64) -> float:
 
 
 @compiled
-def chosen(node: int, rows: Rows, chance: float) -> int:
-    """The entry of a row at which the running sum of its probabilities passes `chance`, in [0, 1)."""
-    last = rows.end[node] - 1
-    at = rows.begin[node]
-    chance -= rows.probability[at]
-    while chance >= 0.0 and at < last:
-        at += 1
-        chance -= rows.probability[at]
-    entry: int = at
-    return entry
+def draw_walks(draws: Words, starts: Ints, rows: Rows, choices: Choices, stop: float) -> tuple[Ints, NDArray[np.int32]]:
+    """Walks by their random words: where each begins in the second array, shape (k + 1,), and the nodes it passes.
 
-
-@compiled
-def draw_walks(draws: Words, starts: Ints, rows: Rows, stop: float) -> tuple[Ints, NDArray[np.int32]]:
-    """Walks by their random words: where each begins in the second array, shape (k + 1,), and the nodes it passes."""
+    Many walks take a step before any takes the next: a single one would wait for memory at every step. Nothing in the
+    loop over them branches on a number that was drawn.
+    """
     begin = np.zeros(draws.size + 1, np.int64)
     passed = np.empty(1024 + int(2 * draws.size / stop), np.int32)
     size, stretch = 0, 1.0 / (1.0 - stop)
-    for which in range(draws.size):
-        draw, node = draws[which], starts[which]
-        while True:
-            if size == passed.size:
-                larger = np.empty(2 * size, np.int32)
-                larger[:size] = passed
-                passed = larger
-            passed[size] = node
-            size += 1
-            draw += GOLDEN
-            chance = uniform(draw)
-            if chance < stop or rows.begin[node] == rows.end[node]:
-                break
-            # What is left of the number is as uniform as it was.
-            node = rows.target[chosen(node, rows, (chance - stop) * stretch)]
-        begin[which + 1] = size
+    which, draw, here = np.empty(TOGETHER, np.int64), np.empty(TOGETHER, np.uint64), np.empty(TOGETHER, np.int64)
+    seen, steps = np.empty((64, TOGETHER), np.int32), np.empty(TOGETHER, np.int64)
+    for block in range(0, draws.size, TOGETHER):
+        count = min(TOGETHER, draws.size - block)
+        for walk in range(count):
+            which[walk], draw[walk], here[walk] = walk, draws[block + walk], starts[block + walk]
+        step, walking = 0, count
+        while walking > 0:
+            if step == seen.shape[0]:
+                seen = np.concatenate((seen, np.empty_like(seen)))
+            step += 1
+            kept = 0
+            for at in range(walking):
+                walk, node, word = which[at], here[at], draw[at] + GOLDEN
+                seen[step - 1, walk], steps[walk] = node, step
+                first, length = rows.begin[node], rows.end[node] - rows.begin[node]
+                chance = uniform(word)
+                goes_on = (chance >= stop) & (length > 0)
+                # What is left of the number is as uniform as it was.
+                left = max(chance - stop, 0.0) * stretch
+                here[kept] = chosen(choices, first if goes_on else 0, length if goes_on else 1, left)
+                which[kept], draw[kept] = walk, word
+                kept += goes_on
+            walking = kept
+        for walk in range(count):
+            if size + step > passed.size:
+                passed = np.concatenate((passed, np.empty(passed.size + step, np.int32)))
+            for at in range(steps[walk]):
+                passed[size + at] = seen[at, walk]
+            size += steps[walk]
+            begin[block + walk + 1] = size
     return begin, passed[:size]
 
 
 @compiled
-def draw_starts(draws: Words, seeds: Rows) -> Ints:
-    """Where walks with these random words start. `seeds` has one row, which is that of the virtual seed."""
+def draw_starts(draws: Words, seeds: Choices) -> Ints:
+    """Where walks with these random words start, by the alias table of the virtual seed."""
     starts = np.empty(draws.size, np.int64)
     for which in range(draws.size):
-        starts[which] = seeds.target[chosen(0, seeds, uniform(draws[which]))]
+        starts[which] = chosen(seeds, 0, seeds.size, uniform(draws[which]))
     return starts
 
 
@@ -142,9 +150,10 @@ def replaced(
 class Walks:
     """The walks 0 .. k-1 from one source.
 
-    One number, `H(random_seed, k, t)`, decides step `t` of walk `k`: it stops below `stop`; above, the number falls
-    into the share of one edge, in the order of the targets' keys. So two graphs give the same walk unless it leaves
-    a node whose row differs, and drawing those walks again gives what drawing all of them would, bit for bit.
+    One number, `H(random_seed, k, t)`, decides step `t` of walk `k`: it stops below `stop`; above, the number falls to
+    one edge by the alias table of the row, which is in the order of the targets' keys. So two graphs give the same
+    walk unless it leaves a node whose row differs, and drawing those walks again gives what drawing all of them would,
+    bit for bit.
     """
 
     transition: Transition
@@ -189,5 +198,6 @@ class Walks:
         draws = walk_draws(numbers, np.uint64(random_seed))
         seeds = np.flatnonzero(source)
         seeds = seeds[np.argsort(transition.key[seeds], kind="stable")]
-        row = Rows(np.array([0]), np.array([seeds.size]), seeds.astype(np.int32), source[seeds])
-        return draw_walks(draws, draw_starts(draws, row), transition.rows, stop)
+        choices = np.zeros(seeds.size, CHOICE)
+        fill_choices(np.array([0]), np.array([seeds.size]), seeds.astype(np.int32), source[seeds], choices)
+        return draw_walks(draws, draw_starts(draws, choices), transition.rows, transition.choices, stop)

@@ -4,10 +4,13 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scoring.reputation import FeedbackGraph, MeritRank
-from scoring.reputation.transition import Rows
-from scoring.reputation.walks import chosen
+from scoring.reputation.alias import CHOICE, chosen, fill_choices
+from scoring.reputation.transition import Transition
+from scoring.reputation.walks import TOGETHER, Walks
 
 
 def random_graph(random_seed: int, nodes: int = 60, edges: int = 300) -> FeedbackGraph:
@@ -16,18 +19,59 @@ def random_graph(random_seed: int, nodes: int = 60, edges: int = 300) -> Feedbac
     return FeedbackGraph.from_arrays(source, (source + rng.integers(1, nodes, edges)) % nodes, rng.random(edges) + 0.1)
 
 
-def test_chosen__whole_range__each_entry_has_its_share():
-    row = Rows(
-        np.array([1]), np.array([5]), np.arange(6, dtype=np.int32), np.array([9.0, 0.5, 0.25, 0.125, 0.125, 9.0])
+def alias_table(probability: list[float]) -> np.ndarray:
+    """The table of one row, of the targets 0, 1, ..., between two entries of other rows."""
+    entries = np.array([0.5, *probability, 0.5])
+    choices = np.zeros(entries.size, CHOICE)
+    fill_choices(
+        np.array([1]), np.array([entries.size - 1]), np.arange(-1, entries.size - 1, dtype=np.int32), entries, choices
     )
-    entries = [chosen(0, row, chance) for chance in (np.arange(1_000) / 1_000).tolist()]
-    assert np.bincount(entries).tolist() == [0, 500, 250, 125, 125]
-    assert entries == sorted(entries)
+    assert choices[0] == choices[-1] == np.zeros(1, CHOICE)[0]  # outside the row
+    return choices
 
 
-def test_chosen__probabilities_that_sum_to_less_than_one__the_last_entry():
-    row = Rows(np.array([0]), np.array([3]), np.arange(3, dtype=np.int32), np.array([0.1, 0.2, 0.7 - 2e-16]))
-    assert chosen(0, row, 1 - 2.0**-53) == 2
+@settings(max_examples=200, deadline=None)
+@given(weights=st.lists(st.floats(0, 1e9), min_size=1, max_size=50).filter(any))
+def test_alias_table__any_row__gives_each_target_its_probability(weights):
+    probability = np.array(weights) / sum(weights)
+    choices = alias_table(probability.tolist())[1:-1]
+    assert ((choices["keep"] >= 0) & (choices["keep"] <= 1)).all()
+    given_to = np.bincount(choices["own"], choices["keep"], probability.size)
+    given_to += np.bincount(choices["other"], 1 - choices["keep"], probability.size)
+    assert given_to / probability.size == pytest.approx(probability, abs=1e-14)
+
+
+def test_chosen__whole_range__each_target_has_its_share():
+    choices = alias_table([0.5, 0.25, 0.125, 0.125])
+    targets = [chosen(choices, 1, 4, chance) for chance in (np.arange(1_000) / 1_000).tolist()]
+    assert np.bincount(targets).tolist() == [500, 250, 125, 125]
+
+
+def test_chosen__number_that_rounds_up_to_one__the_last_slot():
+    choices = alias_table([0.1, 0.2, 0.7 - 2e-16])
+    assert chosen(choices, 1, 3, 1.0) == chosen(choices, 1, 3, 1 - 2.0**-53) == 2
+
+
+def test_walks__long_ones_on_a_ring__one_edge_after_another():
+    ring = FeedbackGraph.from_arrays(np.arange(7), np.roll(np.arange(7), -1), np.ones(7))
+    transition = Transition.build(ring)
+    count = 2 * TOGETHER + 3
+    walks = Walks.draw(transition, np.eye(1, 7)[0], count, 5, 0.01)
+    at = transition.number[walks.passed]
+    inner = np.ones(at.size, np.bool_)
+    inner[walks.begin[:-1]] = False
+    assert (at[walks.begin[:-1]] == transition.number[0]).all()
+    assert (at[1:][inner[1:]] == (at[:-1][inner[1:]] + 1) % 7).all()
+    length = np.diff(walks.begin)
+    assert length.max() > 200  # more than there is room for at first
+    assert length.mean() == pytest.approx(100, rel=5 / math.sqrt(count))
+
+
+def test_walks__one_alone_or_among_many__the_same():
+    graph = random_graph(6)
+    transition, source = Transition.build(graph), np.full(60, 1 / 60)
+    many, few = (Walks.draw(transition, source, count, 5, 0.1) for count in (3 * TOGETHER, 10))
+    assert many.passed[: few.passed.size].tolist() == few.passed.tolist()
 
 
 def test_sampled__against_exact__within_the_reported_errors():

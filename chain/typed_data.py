@@ -74,6 +74,7 @@ _OPENING = _StructType(
     "Opening", ("uint256 jobId", "uint64 number", "uint64 baseNumber", "bytes32 update", "bytes32 salt")
 )
 _ENTRY = _StructType("Entry", ("uint256 jobId", "uint64 number", "bytes32 commitment"))
+_QUERY = _StructType("Query", ("uint256 jobId", "uint64 window", "bytes32 nonce", "uint32 count", "string text"))
 _PASSAGE = _StructType("Passage", ("uint32 position", "bytes32 digest", "uint32 relevance", "bytes32[] proof"))
 _ANSWER = _StructType(
     "Answer", ("uint256 sourceId", "uint32 version", "bytes32 query", "Passage[] passages"), inner=_PASSAGE
@@ -155,14 +156,20 @@ class SourceDomain:
     chain_id: int
     registry: ChecksumAddress
 
+    def query(self, job_id: int, window: int, nonce: bytes, count: int, text: str) -> SignableMessage:
+        """A query to sources; who holds a job's windows signs it, so that sources know for whom they work."""
+        return self._message(_QUERY.hash_of(job_id, window, nonce, count, text))
+
     def answer(self, source_id: int, version: int, query: bytes, passages: Sequence[bytes]) -> SignableMessage:
         """A source's answer; `SourceRegistry.slash` verifies it. passages: the `passage_hash` of each, best first."""
-        struct_hash = _ANSWER.hash_of(source_id, version, query, keccak(b"".join(passages)))
-        return SignableMessage(b"\x01", self._separator, struct_hash)
+        return self._message(_ANSWER.hash_of(source_id, version, query, keccak(b"".join(passages))))
 
     @cached_property
     def _separator(self) -> bytes:
         return _DOMAIN.hash_of("Merit", "1", self.chain_id, self.registry)
+
+    def _message(self, struct_hash: bytes) -> SignableMessage:
+        return SignableMessage(b"\x01", self._separator, struct_hash)
 
 
 def passage_hash(position: int, digest: bytes, relevance: int, proof: Sequence[bytes]) -> bytes:

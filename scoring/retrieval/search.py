@@ -47,9 +47,12 @@ class PassageIndex:
     trained model.
     """
 
-    def __init__(self, passages: Sequence[str]) -> None:
-        """Raises EmptyCorpusError where no passage holds a word."""
-        corpus = [terms(passage) for passage in passages]
+    def __init__(self, passages: Sequence[str | Sequence[str]]) -> None:
+        """passages: each as text, or as its `terms` in any order, which is all that a search depends on.
+
+        Raises EmptyCorpusError where no passage holds a word.
+        """
+        corpus = [terms(passage) if isinstance(passage, str) else list(passage) for passage in passages]
         self._columns = {term: column for column, term in enumerate(sorted({term for each in corpus for term in each}))}
         if not self._columns:
             raise EmptyCorpusError

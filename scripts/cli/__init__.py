@@ -20,6 +20,7 @@ from scripts.cli import (
     model,
     reputation,
     serve,
+    source,
     stake,
     submit,
     train,
@@ -49,6 +50,7 @@ app.add_typer(evidence.app, name="evidence")
 app.add_typer(job.app, name="job")
 app.add_typer(keys.app, name="keys")
 app.add_typer(model.app, name="model")
+app.add_typer(source.app, name="source")
 app.add_typer(stake.app, name="stake")
 app.add_typer(train.app, name="train")
 app.add_typer(verifier.app, name="verifier")

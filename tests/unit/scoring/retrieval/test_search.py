@@ -52,6 +52,12 @@ def test_search__nothing_in_common__finds_nothing() -> None:
     assert index.search("", 3) == []
 
 
+def test_search__terms_in_any_order_instead_of_text__finds_the_same() -> None:
+    text, words = PassageIndex(CORPUS), PassageIndex([sorted(terms(passage)) for passage in CORPUS])
+    for query in ("wing physician", "doctors in a hospital", "fuel and lift"):
+        assert words.search(query, 6) == text.search(query, 6)
+
+
 def test_search__count__is_kept() -> None:
     assert len(PassageIndex(CORPUS).search("wing physician", 2)) == 2
 

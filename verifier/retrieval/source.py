@@ -14,6 +14,7 @@ import structlog
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
+from web3.logs import DISCARD
 
 from chain.contribution import MalformedRecordError, canonical_json
 from chain.errors import MeritError
@@ -48,7 +49,7 @@ def register(network: Network, sender: TransactionSender, corpus: Corpus, endpoi
         sender.send(network.token.functions.approve(vault.address, lacking))
         sender.send(vault.functions.deposit(lacking))
     receipt = sender.send(registry.functions.register(corpus.commitment.as_tuple(), endpoint))
-    (event,) = registry.events.Registered().process_receipt(receipt)
+    (event,) = registry.events.Registered().process_receipt(receipt, errors=DISCARD)
     return int(event["args"]["sourceId"])
 
 
@@ -116,7 +117,7 @@ class SourceNode:
             sender = TransactionSender(self.network.web3, self.account)
             registry = self.network.sources
             receipt = sender.send(registry.functions.updateCorpus(self.source_id, corpus.commitment.as_tuple()))
-            (event,) = registry.events.CorpusUpdated().process_receipt(receipt)
+            (event,) = registry.events.CorpusUpdated().process_receipt(receipt, errors=DISCARD)
             return int(event["args"]["version"])
         return source.version
 

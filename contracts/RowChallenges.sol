@@ -26,6 +26,14 @@ abstract contract RowChallenges is IReputationOracle, ReentrancyGuardTransient {
         uint32 distrusting;
     }
 
+    /// @dev How far a challenge of a hidden bridge has come. One slot.
+    /// @param members Accounts of the region with all of their in-edges.
+    /// @param edges In-edges of the next one.
+    struct Passed {
+        uint128 members;
+        uint128 edges;
+    }
+
     /// @notice Where the burned parts of bonds go.
     address public constant BURN_ADDRESS = 0x000000000000000000000000000000000000dEaD;
 
@@ -55,6 +63,7 @@ abstract contract RowChallenges is IReputationOracle, ReentrancyGuardTransient {
     mapping(uint256 epoch => Proposal) internal _proposals;
     mapping(bytes32 dispute => Dispute) private _disputes;
     mapping(bytes32 challenge => Progress) private _progress;
+    mapping(bytes32 challenge => Passed) private _passed;
     mapping(address account => uint256) public creditOf;
 
     constructor(IFeedbackGraph graph_, IERC20 token_, Settings memory settings) {
@@ -118,6 +127,37 @@ abstract contract RowChallenges is IReputationOracle, ReentrancyGuardTransient {
         bool beginsHere = seedWeightOf[row.account] > 0;
         if (row.bridge == row.account || !(passesElsewhere || beginsHere)) revert ReputationOracleNoFault();
         _void(epoch, msg.sender, Fault.BRIDGE);
+    }
+
+    /// @inheritdoc IReputationOracle
+    function challengeHiddenBridge(
+        uint256 epoch,
+        ProvenRow calldata proven,
+        address bridge,
+        address[] calldata region,
+        ProvenRow[] calldata entries,
+        uint256 count
+    ) external {
+        Proposal storage proposal = _live(epoch);
+        bytes32 leaf = _prove(proposal, epoch, address(0), proven);
+        Row calldata row = proven.row;
+        // What no walk reaches lies behind nothing, and the root is no bridge.
+        bool hides = row.visits > 0 && row.bridge != bridge && seedWeightOf[bridge] < MeritRow.ONE
+            && _isAmong(region, row.account);
+        if (!hides) revert ReputationOracleNoFault();
+
+        bytes32 challenge = keccak256(abi.encode(leaf, bridge, region, proposal.attempt, msg.sender));
+        Passed memory passed = _passed[challenge];
+        uint256 used = 0;
+        while (count > 0 && passed.members < region.length) {
+            uint256 seen;
+            (seen, used) = _passEntries(proposal, epoch, bridge, region, entries, count, passed, used);
+            count -= seen;
+        }
+        if (used < entries.length) revert ReputationOracleTooManyNeighbors();
+        if (passed.members == region.length) return _void(epoch, msg.sender, Fault.BRIDGE);
+        _passed[challenge] = passed;
+        emit RegionChallengeAdvanced(epoch, msg.sender, challenge, passed.members, passed.edges);
     }
 
     /// @inheritdoc IReputationOracle
@@ -343,6 +383,47 @@ abstract contract RowChallenges is IReputationOracle, ReentrancyGuardTransient {
         }
         (progress.penalty, progress.distrusting) =
             (penalty.toUint80(), (progress.distrusting + edges.length).toUint32());
+    }
+
+    /// @dev Goes through up to `count` in-edges of the region's next member, which must come out of the region or from
+    /// accounts behind the bridge; no walk may begin at the member. Moves `passed` on.
+    function _passEntries(
+        Proposal storage proposal,
+        uint256 epoch,
+        address bridge,
+        address[] calldata region,
+        ProvenRow[] calldata entries,
+        uint256 count,
+        Passed memory passed,
+        uint256 used
+    ) private view returns (uint256 seen, uint256) {
+        address member = region[passed.members];
+        if (seedWeightOf[member] > 0) revert ReputationOracleNoFault();
+        (uint256 degree,) = graph.inDegreeAt(IFeedbackGraph.Feedback.TRUST, member);
+        seen = Math.min(count, degree - passed.edges);
+        IFeedbackGraph.InEdge[] memory edges =
+            graph.closedInEdges(IFeedbackGraph.Feedback.TRUST, member, passed.edges, seen);
+        for (uint256 i = 0; i < seen; ++i) {
+            if (_isAmong(region, edges[i].from)) continue;
+            if (used == entries.length) revert ReputationOracleWrongNeighbor(address(0), edges[i].from);
+            Row calldata from = _proveNeighbor(proposal, epoch, address(0), entries[used++], edges[i].from);
+            if (from.bridge != bridge) revert ReputationOracleNoFault();
+        }
+        if (passed.edges + seen == degree) (passed.members, passed.edges) = (passed.members + 1, 0);
+        else passed.edges += uint128(seen); // At most the degree, which the graph counts in 32 bits.
+        return (seen, used);
+    }
+
+    /// @dev Whether a list that ascends has `account`.
+    function _isAmong(address[] calldata accounts, address account) private pure returns (bool) {
+        (uint256 low, uint256 high) = (0, accounts.length);
+        while (low < high) {
+            uint256 middle = (low + high) / 2;
+            if (accounts[middle] == account) return true;
+            if (accounts[middle] < account) low = middle + 1;
+            else high = middle;
+        }
+        return false;
     }
 
     function _nextInEdges(IFeedbackGraph.Feedback feedback, address account, uint256 offset, uint256 count)

@@ -113,6 +113,9 @@ interface IReputationOracle {
     event RowChallengeAdvanced(
         uint256 indexed epoch, address indexed challenger, bytes32 indexed leaf, uint256 trusting, uint256 distrusting
     );
+    event RegionChallengeAdvanced(
+        uint256 indexed epoch, address indexed challenger, bytes32 indexed challenge, uint256 members, uint256 edges
+    );
     event RowDemanded(
         uint256 indexed epoch, address indexed subject, uint256 index, address challenger, uint256 deadline
     );
@@ -189,6 +192,24 @@ interface IReputationOracle {
 
     /// @notice Shows a row that claims a bridge, and an in-neighbour, reached by walks, that lies behind another or none.
     function challengeBridge(uint256 epoch, ProvenRow calldata proven, ProvenRow calldata neighbor) external;
+
+    /// @notice Shows a row that does not claim the bridge it is behind: it lies in a region that walks enter only from
+    /// accounts behind that bridge, and in which none begins. What one transaction cannot hold is continued by further
+    /// calls of the same caller with the same region.
+    /// @param proven The row, of an account in the region.
+    /// @param bridge The bridge that all rows of accounts before the region name.
+    /// @param region Accounts in ascending order.
+    /// @param entries Rows of the accounts outside of the region that trust its members, in the order of the members
+    /// and of the graph's lists, for as many in-edges as this call passes.
+    /// @param count In-edges of members to pass in this call, those from within the region included.
+    function challengeHiddenBridge(
+        uint256 epoch,
+        ProvenRow calldata proven,
+        address bridge,
+        address[] calldata region,
+        ProvenRow[] calldata entries,
+        uint256 count
+    ) external;
 
     /// @notice Shows a row whose diagonal is below what one cycle alone brings.
     /// @param cycle The accounts after the row's own, in the order of the edges that lead back to it; at most 64.

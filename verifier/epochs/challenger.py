@@ -3,6 +3,8 @@
 import time
 from collections.abc import Callable, Iterator
 
+from eth_abi.abi import encode
+from eth_utils.crypto import keccak
 from web3.contract.contract import ContractFunction
 
 from chain.calls import read
@@ -20,6 +22,7 @@ from verifier.epochs.faults import (
     WrongDiagonal,
     WrongRow,
     find_faults,
+    region_behind,
 )
 from verifier.epochs.history import EpochHistory
 from verifier.epochs.proposals import Dispute, DisputeStatus, Proposal, Question, Status, subject_argument
@@ -127,7 +130,7 @@ class EpochChallenger:
                 yield from self._dispute_answer(found, question, disputes)
                 return
             case HiddenBridge():
-                return
+                self._challenge_hidden_bridge(found, tree, fault)
         yield f"The proposal for epoch {epoch} is void: {fault.sentence}."
 
     def _challenge_row(self, found: Examination, tree: RowTree, position: int) -> None:
@@ -155,6 +158,35 @@ class EpochChallenger:
                 rows[trusts].append(scores.proven(scores.positions[neighbor]))
             subject = subject_argument(tree.subject)
             call = self._calls.challengeRow(tree.epoch, subject, tree.proven(position), rows[True], rows[False])
+            self._sender.send(call)
+
+    def _challenge_hidden_bridge(self, found: Examination, tree: RowTree, fault: HiddenBridge) -> None:
+        """In as many transactions as the region's in-edges need, going on where an earlier attempt stopped."""
+        region = region_behind(tree, found.graph, fault)
+        sources = [list(found.graph.trusting.get(member, {})) for member in region]
+        leaf, attempt = tree.leaves[fault.position], found.proposal.attempt
+        challenge = keccak(
+            encode(
+                ["bytes32", "address", "address[]", "uint256", "address"],
+                [leaf, fault.bridge, region, attempt, self._sender.address],
+            )
+        )
+        told = [
+            (event.args["members"], event.args["edges"])
+            for event in self._history.attempt(tree.epoch)
+            if event.name == "RegionChallengeAdvanced" and bytes(event.args["challenge"]) == challenge
+        ]
+        members, edges = told[-1] if told else (0, 0)
+        waiting = [source for trusting in sources for source in trusting]
+        waiting = waiting[sum(map(len, sources[:members])) + edges :]
+        within = set(region)
+        for start in range(0, len(waiting), NEIGHBORS_PER_CALL):
+            part = waiting[start : start + NEIGHBORS_PER_CALL]
+            entries = [tree.proven(tree.positions[source]) for source in part if source not in within]
+            # The last call passes the members without in-edges, too.
+            count = len(part) if start + len(part) < len(waiting) else len(part) + 1
+            proven = tree.proven(fault.position)
+            call = self._calls.challengeHiddenBridge(tree.epoch, proven, fault.bridge, region, entries, count)
             self._sender.send(call)
 
     # ---------------------------------------------------------------- questions

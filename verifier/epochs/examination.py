@@ -9,7 +9,7 @@ from chain.calls import read
 from chain.errors import MeritError
 from chain.network import Network
 from verifier.epochs.boundary import BoundaryGraph
-from verifier.epochs.faults import Fault, HiddenBridge, find_faults
+from verifier.epochs.faults import Fault, find_faults
 from verifier.epochs.history import EpochHistory
 from verifier.epochs.proposals import Proposal, Status
 from verifier.epochs.rows import ScoreParameters, build_rows
@@ -62,8 +62,7 @@ class Examination:
                 f"{proposed} is right: all {len(self.published.rows)} rows pass, so that their visits are within "
                 f"{self.error_bound:.3g} of the truth in all."
             )
-        proof = "; the contracts take no proof of that" if isinstance(self.faults[0], HiddenBridge) else ""
-        return f"{proposed} is wrong: {self.faults[0].sentence}{proof}."
+        return f"{proposed} is wrong: {self.faults[0].sentence}."
 
 
 def final_scores(network: Network, history: EpochHistory, fetch: Fetch, epoch: int) -> RowTree:

@@ -76,9 +76,10 @@ class WrongDiagonal(Fault):
 
 @dataclass(frozen=True)
 class HiddenBridge(Fault):
-    """A bridge that is there and not claimed. No single row proves it, and the contracts take no other proof yet."""
+    """A bridge that is there and not claimed, as the region around the row shows: `challengeHiddenBridge`."""
 
     position: int
+    bridge: ChecksumAddress
 
 
 def find_faults(
@@ -200,8 +201,24 @@ def _wrong_diagonals(
 def _hidden_bridges(tree: RowTree, honest: RowTree) -> Iterator[HiddenBridge]:
     for position, row in enumerate(tree.rows):
         right = honest.rows[row.index]
-        if right.is_behind_bridge and not row.is_behind_bridge and right.visits > 0:
-            yield HiddenBridge(f"{_name(row)} hides that all walks to it pass {right.bridge}", position)
+        if right.is_behind_bridge and row.bridge != right.bridge and row.visits > 0:
+            sentence = f"{_name(row)} hides that all walks to it pass {right.bridge}"
+            yield HiddenBridge(sentence, position, right.bridge)
+
+
+def region_behind(tree: RowTree, graph: BoundaryGraph, fault: HiddenBridge) -> list[ChecksumAddress]:
+    """The row's account and all by whom walks come to it that do not name the bridge, ascending.
+
+    Where nothing else is wrong, walks enter it only from those who do.
+    """
+    first = tree.rows[fault.position].account
+    region, waiting = {first}, [first]
+    while waiting:
+        for source in graph.trusting.get(waiting.pop(), {}):
+            if source not in region and tree.rows[tree.positions[source]].bridge != fault.bridge:
+                region.add(source)
+                waiting.append(source)
+    return sorted(region, key=lambda account: int(account, 16))
 
 
 def _name(row: Row) -> str:

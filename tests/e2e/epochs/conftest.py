@@ -33,11 +33,12 @@ NUMBERS = {"proposer": 901, "cheat": 902, "challenger": 903}
 
 
 def feedback(seed: int) -> list[tuple[int, str, str, int]]:
-    """A tree that ends in a chain, so that each account has an edge; cycles, a hub, dust, bridges, distrust."""
+    """A tree that ends in a chain with a cycle, so that each account has an edge; a hub, dust, bridges, distrust."""
     dice = random.Random(seed)
     parents = [i - 1 if i > 16 else dice.randrange(i) for i in range(1, 20)]
     entries = [(TRUST, ACCOUNTS[parent], ACCOUNTS[i], dice.randrange(1, 10**20)) for i, parent in enumerate(parents, 1)]
     entries += [(TRUST, ACCOUNTS[i], ACCOUNTS[12], dice.randrange(1, 10**20)) for i in range(1, 12)]
+    entries.append((TRUST, ACCOUNTS[18], ACCOUNTS[17], dice.randrange(1, 10**20)))
     for _ in range(20):
         source, target = dice.sample(ACCOUNTS[:16], 2)
         entries.append((TRUST, source, target, dice.choice([1, dice.randrange(1, 10**20)])))
@@ -82,6 +83,12 @@ class Play:
         history = EpochHistory(self.stage.network)
         history.advance()
         return FAULTS[next(event.args["fault"] for event in history.attempt(self.epoch) if event.name == "Voided")]
+
+    def count(self, name: str) -> int:
+        """Events of a name about the proposal."""
+        history = EpochHistory(self.stage.network)
+        history.advance()
+        return [event.name for event in history.attempt(self.epoch)].count(name)
 
     def tokens(self, part: str) -> int:
         """Held and credited by the oracle."""

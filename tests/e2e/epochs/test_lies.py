@@ -74,6 +74,14 @@ def another_bridge(play: Play, rows: list[Row]) -> list[Row]:
     return told(play, rows, position, bridge=ACCOUNTS[19 if rows[position].bridge != ACCOUNTS[19] else 18])
 
 
+def hidden_bridge(play: Play, rows: list[Row]) -> list[Row]:
+    """A row that keeps what the decay would take, of an account that nobody else's walks come by."""
+    position = next(
+        i for i in reversed(range(20)) if rows[i].is_behind_bridge and rows[i].visits and i == dead_end(play)
+    )
+    return told(play, rows, position, bridge=rows[position].account)
+
+
 def index_of_another(play: Play, rows: list[Row]) -> list[Row]:
     return [*rows[:3], replace(rows[3], index=7), *rows[4:]]
 
@@ -114,6 +122,7 @@ def other_decay(play: Play, rows: list[Row]) -> list[Row]:
         (diagonal_below_a_cycle, "DIAGONAL"),
         (false_cut, "BRIDGE"),
         (another_bridge, "BRIDGE"),
+        (hidden_bridge, "BRIDGE"),
         (index_of_another, "ORDER"),
         (account_of_nobody, "MISSING"),
         (row_left_out, "MISSING"),
@@ -149,14 +158,25 @@ def test_lie__within_the_tolerance__stays_within_the_stated_bound(play: Play) ->
     assert 0 < (largest - rows[position].visits) / 2**44 < found.error_bound
 
 
-def test_bridge__that_is_hidden__is_told_though_no_row_proves_it(play: Play) -> None:
-    rows = play.honest()
-    position = next(i for i, row in enumerate(rows) if row.is_behind_bridge and row.visits and i > 3)
-    play.propose(told(play, rows, position, bridge=rows[position].account))
-    challenger = play.challenger()
-    challenger.step()
-    assert challenger.examined is not None
-    assert not challenger.examined.is_right
+def test_bridges__hidden_by_all_who_are_behind_them__are_shown_in_parts(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a cycle each row agrees with its neighbours'; only the region shows that walks enter it by one way."""
+    monkeypatch.setattr("verifier.epochs.challenger.NEIGHBORS_PER_CALL", 1)
+    rows = [replace(row, bridge=row.account) if row.visits else row for row in play.honest()]
+    tree = play.propose(told(play, rows, 0))
+    region, bridge = ACCOUNTS[17:19], ACCOUNTS[16]
+    assert [play.honest()[position].bridge for position in (17, 18)] == [bridge, bridge]
+    assert {account: [*play.graph.trusting[account]] for account in region} == {
+        region[0]: [bridge, region[1]],
+        region[1]: [region[0]],
+    }
+    call = play.stage.network.oracle.functions.challengeHiddenBridge
+    first = call(play.epoch, tree.proven(17), bridge, region, [tree.proven(16)], 1)
+    play.sender("challenger").send(first)
+    assert "hides that all walks to it pass" in play.challenger().step()[0]
+    assert play.fault() == "BRIDGE"
+    assert play.count("RegionChallengeAdvanced") == 2
 
 
 def test_hub__challenged_in_parts__goes_on_where_it_stopped(play: Play, monkeypatch: pytest.MonkeyPatch) -> None:

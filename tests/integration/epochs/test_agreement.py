@@ -18,7 +18,7 @@ from web3.types import RPCEndpoint
 from chain.reverts import decode_revert
 from scripts.epoch_stage import EpochStage, open_stage
 from verifier.epochs.boundary import BoundaryGraph
-from verifier.epochs.faults import FalseCut, WrongRow, find_faults
+from verifier.epochs.faults import FalseCut, HiddenBridge, WrongRow, find_faults, region_behind
 from verifier.epochs.history import EpochHistory
 from verifier.epochs.proposals import subject_argument
 from verifier.epochs.row_arithmetic import DIAGONAL_ONE
@@ -29,6 +29,8 @@ pytestmark = pytest.mark.chain
 
 # Slot of `_proposals` in the oracle's storage.
 PROPOSALS = 3
+# Calls in one request; a hub's rows are long, and an endpoint limits what it takes in.
+_BATCH = 100
 
 
 def account(number: int) -> ChecksumAddress:
@@ -74,7 +76,11 @@ class Court:
     stage: EpochStage
     graph: BoundaryGraph
     parameters: ScoreParameters
-    epoch: int
+    honest: RowTree
+
+    @property
+    def epoch(self) -> int:
+        return self.honest.epoch
 
     def calls_for(self, tree: RowTree, position: int) -> list[tuple[type, str]]:
         """The challenges of one row that need no answer: what each proves, and the encoded call."""
@@ -88,6 +94,13 @@ class Court:
         calls: list[tuple[type, str]] = [(WrongRow, oracle.encode_abi("challengeRow", arguments))]
         for neighbor in [shown, *trusting[:4]]:
             calls.append((FalseCut, oracle.encode_abi("challengeBridge", [self.epoch, shown, neighbor])))
+        bridge = self.honest.rows[position].bridge
+        if bridge != row.account and (row.bridge != bridge or tree is self.honest):
+            region = region_behind(tree, self.graph, HiddenBridge("", position, bridge))
+            sources = [source for member in region for source in self.graph.trusting.get(member, {})]
+            entries = [tree.proven(tree.positions[source]) for source in sources if source not in region]
+            arguments = [self.epoch, shown, bridge, region, entries, len(sources) + 1]
+            calls.append((HiddenBridge, oracle.encode_abi("challengeHiddenBridge", arguments)))
         return calls
 
     def faults(self, tree: RowTree, positions: list[int]) -> set[tuple[type, int]]:
@@ -101,8 +114,11 @@ class Court:
             (RPCEndpoint("eth_call"), [{"to": oracle, "data": data, "gas": hex(10**9)}, "latest", view])
             for _, _, data in asked
         ]
+        answers = []
+        for start in range(0, len(requests), _BATCH):
+            answers += provider.make_batch_request(requests[start : start + _BATCH])
         found = set()
-        for (kind, position, _), answer in zip(asked, provider.make_batch_request(requests), strict=True):
+        for (kind, position, _), answer in zip(asked, answers, strict=True):
             if "error" not in answer:
                 found.add((kind, position))
             else:
@@ -112,8 +128,8 @@ class Court:
 
 def python_faults(court: Court, tree: RowTree) -> set[tuple[type, int]]:
     """What this side finds wrong, with the kinds that the calls above can prove."""
-    found = find_faults(tree, court.graph, court.parameters)
-    return {(type(fault), fault.position) for fault in found if isinstance(fault, WrongRow | FalseCut)}
+    found = find_faults(tree, court.graph, court.parameters, court.honest)
+    return {(type(fault), fault.position) for fault in found if isinstance(fault, WrongRow | FalseCut | HiddenBridge)}
 
 
 def mutated(dice: random.Random, rows: list[Row], position: int) -> Row:
@@ -127,7 +143,7 @@ def mutated(dice: random.Random, rows: list[Row], position: int) -> Row:
         case 2:
             return replace(row, score=max(row.score + change, 0))
         case _:
-            return replace(row, bridge=dice.choice(rows).account)
+            return replace(row, bridge=dice.choice([row, *rows]).account if dice.random() < 0.5 else row.account)
 
 
 def agree(stage: EpochStage, dice: random.Random, size: int, mutations: int) -> int:
@@ -137,9 +153,10 @@ def agree(stage: EpochStage, dice: random.Random, size: int, mutations: int) -> 
         stage.plant(graph)
         history = EpochHistory(stage.network)
         history.advance()
-        court = Court(stage, graph, history.parameters(), stage.close_epoch())
-        rows = build_rows(graph, court.parameters)
-        honest = RowTree(court.epoch, rows)
+        parameters = history.parameters()
+        rows = build_rows(graph, parameters)
+        honest = RowTree(stage.close_epoch(), rows)
+        court = Court(stage, graph, parameters, honest)
         stage.propose(stage.bank, honest, bytes(32))
         everybody = list(range(len(rows)))
         assert court.faults(honest, everybody) == set() == python_faults(court, honest)

@@ -20,6 +20,8 @@ from scoring.retrieval.merging import fused, normalised
 DIMENSIONS = 200
 # Scores are compared to so many decimals: what two machines compute differs by less.
 _DECIMALS = 6
+# Singular values that differ by less, as a part of the largest, count as equal.
+_EQUAL = 1e-6
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -114,12 +116,19 @@ class PassageIndex:
 
 
 def _directions(weights: csr_array) -> NDArray[np.float64]:
-    """The first right singular vectors, (at most DIMENSIONS, terms); all but the last where there are few."""
-    count = min(DIMENSIONS, min(weights.shape) - 1)
-    if count < 1:
-        return np.asarray(_unit_rows(np.asarray(weights.sum(axis=0), np.float64)[None, :]))
-    start = np.ones(min(weights.shape))  # a random one would make the result differ from run to run
-    return np.asarray(svds(weights, k=count, v0=start)[2])
+    """The first right singular vectors, (at most DIMENSIONS, terms).
+
+    Never only some of those with equal singular values: which of them come first is up to the last bit of a machine's
+    sums, and with it what is found.
+    """
+    if min(weights.shape) <= DIMENSIONS + 1:
+        _, values, directions = np.linalg.svd(weights.toarray(), full_matrices=False)
+    else:
+        start = np.ones(min(weights.shape))  # a random one would make the result differ from run to run
+        _, values, directions = svds(weights, k=DIMENSIONS + 1, v0=start)
+        values, directions = values[::-1], directions[::-1]
+    falls = values - np.append(values[1:], 0.0) > _EQUAL * values[0]
+    return np.asarray(directions[: 1 + int(np.flatnonzero(falls[:DIMENSIONS])[-1])])
 
 
 def _unit_rows(rows: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -97,3 +97,21 @@ def test_index__one_passage__is_found() -> None:
 def test_index__no_words__is_refused(corpus: list[str]) -> None:
     with pytest.raises(EmptyCorpusError, match="add passages"):
         PassageIndex(corpus)
+
+
+def test_search__passages_alike_but_for_one_word__finds_the_same_each_time() -> None:
+    """Their singular values are equal: a cut between these would keep whichever the last bit of a sum puts first."""
+    corpus = [f"the {thing} of this aircraft is made of aluminium" for thing in ("wing", "rudder", "cabin", "cockpit")]
+    found = []
+    for padding in range(12):
+        index = PassageIndex(corpus)
+        _ = np.ones(padding)  # moves what is allocated next, and so how sums are vectorised
+        found.append([index.meaning_scores(f"what is the {thing} made of").tolist() for thing in ("wing", "cabin")])
+    assert all(one == found[0] for one in found)
+
+
+def test_search__equal_singular_values_at_the_limit__keeps_none_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(search, "DIMENSIONS", 2)
+    index = PassageIndex(["wing common", "fuel common", "rudder common", "cabin common"])
+    scores = index.meaning_scores("wing")
+    assert scores == pytest.approx([scores[0]] * 4, abs=1e-6)

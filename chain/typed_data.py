@@ -79,6 +79,7 @@ _PASSAGE = _StructType("Passage", ("uint32 position", "bytes32 digest", "uint32 
 _ANSWER = _StructType(
     "Answer", ("uint256 sourceId", "uint32 version", "bytes32 query", "Passage[] passages"), inner=_PASSAGE
 )
+_FEEDBACK = _StructType("Feedback", ("bytes32 query", "uint8 verdict", "bytes32[] shown", "bytes32[] grounded"))
 _CALL = _StructType(
     "Call",
     (
@@ -163,6 +164,12 @@ class SourceDomain:
     def answer(self, source_id: int, version: int, query: bytes, passages: Sequence[bytes]) -> SignableMessage:
         """A source's answer; `SourceRegistry.slash` verifies it. passages: the `passage_hash` of each, best first."""
         return self._message(_ANSWER.hash_of(source_id, version, query, keccak(b"".join(passages))))
+
+    def feedback(
+        self, query: bytes, verdict: int, shown: Sequence[bytes], grounded: Sequence[bytes]
+    ) -> SignableMessage:
+        """What somebody says of an answer: 0 without a reference, 1 right, 2 wrong, and which passages it rests on."""
+        return self._message(_FEEDBACK.hash_of(query, verdict, keccak(b"".join(shown)), keccak(b"".join(grounded))))
 
     @cached_property
     def _separator(self) -> bytes:

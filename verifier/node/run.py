@@ -18,15 +18,16 @@ from verifier.epochs.challenger import EpochChallenger
 from verifier.node.court import Court
 from verifier.node.epochs import watching
 from verifier.node.evidence import EvidenceLimits, EvidenceReader
-from verifier.node.examiner import WorkloadExaminer
+from verifier.node.examiner import EvidenceSource, WorkloadExaminer
 from verifier.node.history import History
 from verifier.node.journal import Journal, JournalOwner
 from verifier.node.node import Examiner, Executors, VerifierNode
 from verifier.node.server import serve
 from verifier.node.settings import NodeSettings
 from verifier.node.telemetry import Telemetry
-from verifier.node.workbench import open_workbench
+from verifier.node.workbench import Workbench, open_workbench
 from verifier.node.worker import WorkerWorkbench
+from verifier.retrieval.examiner import with_retrieval
 from verifier.training.examiner import with_training
 
 # Audits whose evidence is fetched, or whose transactions are awaited, at the same time.
@@ -49,6 +50,12 @@ def run(settings: NodeSettings, examiner: Examiner | None = None, kind: type[Ver
     ):
         structlog.get_logger("merit.node").info("status_served", host=settings.status_host, port=port)
         node.run(stop)
+
+
+def examiner_of_all(evidence: EvidenceSource, workbench: Workbench, network: Network) -> Examiner:
+    """What examines every kind of work."""
+    by_leaves = WorkloadExaminer(evidence, workbench, network.domain)
+    return with_retrieval(with_training(by_leaves, evidence, network), evidence, network)
 
 
 @contextmanager
@@ -84,7 +91,7 @@ def open_node(
             Court(network, sender),
             history,
             journal,
-            examiner or with_training(WorkloadExaminer(evidence, workbench, network.domain), evidence, network),
+            examiner or examiner_of_all(evidence, workbench, network),
             Executors(examinations, transactions),
             telemetry=telemetry,
             confirmations=settings.confirmations,

@@ -57,6 +57,19 @@ contract HiddenBridgesTest is OracleTest {
         assertVoid();
     }
 
+    function test_Threat20_AccountThatNoWalkReaches_HidesNothing() external {
+        newModel(4);
+        trust(0, 1, 1e18);
+        trust(2, 3, 1e18);
+        close();
+        propose(honest);
+        bool[] memory region = new bool[](4);
+        (region[2], region[3]) = (true, true);
+        vm.expectRevert(IReputationOracle.ReputationOracleNoFault.selector);
+        this.challenge(honest, 3, accountAt(1), region, type(uint256).max);
+        assertLive();
+    }
+
     function test_Threat20_RegionInParts_WaitsForTheRest() external {
         (Row[] memory rows, bool[] memory region) = _hidingPair();
         for (uint256 edge = 1; edge < 4; ++edge) {

@@ -57,7 +57,7 @@ def test_three_epochs__with_a_cheat_in_the_second__end_with_the_true_scores(
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    for _ in range(600):
+    for _ in range(2_400):
         if condition():
             return
         time.sleep(0.05)

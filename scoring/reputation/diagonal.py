@@ -1,7 +1,8 @@
 """The diagonal `d(j) = G(j, j)` of `G = (I - r P)^-1`: expected visits to `j` of a walk that starts there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
+from threading import Lock
 
 import numpy as np
 import scipy.sparse.csgraph
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from scoring.reputation.graph import FeedbackGraph
 from scoring.reputation.low_rank import diagonal_change
-from scoring.reputation.push import returns_by_push
+from scoring.reputation.push import Push, new_push, returns_by_push
 from scoring.reputation.sweeps import returns_by_elimination, returns_by_sweeps
 from scoring.reputation.transition import Floats, Ints, Rows, Transition, as_rows
 from scoring.reputation.visits import solve, walk_on
@@ -32,22 +33,32 @@ class Component:
     columns: Rows
     stop: float
     tolerance: float
+    lock: Lock = field(default_factory=Lock)  # of the room that pushes share
 
     def returns(self, nodes: Ints) -> Floats:
         """`G(j, j)` for nodes by their number in the component, shape (k,)."""
-        enough = self.tolerance * self.stop
         if self._is_local:
-            return returns_by_push(nodes, self.rows, self.columns, enough)[0]
+            return self._pushed(nodes)[0]
         if self.rows.begin.size <= SMALL:
             return self._all[nodes]
-        return returns_by_sweeps(nodes, self.rows, *self._typical, enough)
+        return returns_by_sweeps(nodes, self.rows, *self._typical, self.tolerance * self.stop)
+
+    def _pushed(self, nodes: Ints) -> tuple[Floats, int]:
+        enough = self.tolerance * self.stop / (1 - self.stop)
+        with self.lock:
+            return returns_by_push(nodes, self.rows, self.columns, *self._room, enough)
+
+    @cached_property
+    def _room(self) -> tuple[Push, Push]:
+        """Kept, since making it for a large component takes longer than a push in it."""
+        return new_push(self.rows), new_push(self.columns)
 
     @cached_property
     def _is_local(self) -> bool:
         """Whether push is the cheaper way. Found out at fixed nodes, so that no result depends on what was asked."""
         n = self.rows.begin.size
         probes = np.arange(min(PROBES, n)) * (n // min(PROBES, n))
-        _, work = returns_by_push(probes, self.rows, self.columns, self.tolerance * self.stop)
+        _, work = self._pushed(probes)
         return work <= SWEEPS_WORTH * probes.size * self.rows.target.size
 
     @cached_property

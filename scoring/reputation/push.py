@@ -8,29 +8,35 @@ from numpy.typing import NDArray
 from scoring.reputation.compiled import compiled
 from scoring.reputation.transition import Floats, Ints, Rows
 
-STEP = 0.25  # by which a residual's level falls from one round to the next
+STEP = 0.15  # by which a residual's level falls from one round to the next
+BATCH = 4  # rows that are read before any is carried on, so that one does not wait for the memory of another
+BACK = 16  # times the work ahead that is done back, where it lowers the bound faster
+
+KNOWN, QUEUED = 1, 2
 
 
 class Push(NamedTuple):
-    """One direction of a local solution around a node. All arrays have shape (n,)."""
+    """Room for one direction of local solutions, n nodes around one at a time. As good as new after each."""
 
-    residual: Floats  # what has arrived and not been carried on
-    settled: Floats  # what has been carried on
-    seen: NDArray[np.int32]  # the nodes that anything has reached, first the one in the middle
-    known: NDArray[np.bool_]  # whether a node is among them
-    queue: NDArray[np.int32]
-    queued: NDArray[np.bool_]
+    residual: Floats  # (n,) what has arrived and not been carried on
+    settled: Floats  # (n,) what has been carried on; back only of the node in the middle, as no more is needed
+    mark: NDArray[np.uint8]  # (n,) KNOWN where anything has arrived, and QUEUED where it waits to be carried on
+    seen: NDArray[np.int32]  # (n + 1,) the known nodes, first the one in the middle
+    queue: NDArray[np.int32]  # (n + 1,)
+    parcel_to: NDArray[np.int32]  # what a batch carries on, and where
+    parcel: Floats
 
 
-@compiled
-def new_push(n: int) -> Push:
+def new_push(rows: Rows) -> Push:
+    n, parcels = rows.begin.size, BATCH * int((rows.end - rows.begin).max(initial=0))
     return Push(
         np.zeros(n),
         np.zeros(n),
-        np.empty(n, np.int32),
-        np.zeros(n, np.bool_),
-        np.empty(n, np.int32),
-        np.zeros(n, np.bool_),
+        np.zeros(n, np.uint8),
+        np.empty(n + 1, np.int32),
+        np.empty(n + 1, np.int32),
+        np.empty(parcels, np.int32),
+        np.empty(parcels),
     )
 
 
@@ -38,70 +44,79 @@ def new_push(n: int) -> Push:
 def start_push(side: Push, node: int) -> None:
     side.residual[node] = 1.0
     side.seen[0] = node
-    side.known[node] = True
 
 
 @compiled
-def clear_push(side: Push, count: int) -> None:
+def clear_push(side: Push, count: int, is_ahead: bool) -> None:
     for i in range(count):
         node = side.seen[i]
         side.residual[node] = 0.0
-        side.settled[node] = 0.0
-        side.known[node] = False
+        side.mark[node] = 0
+    for i in range(count if is_ahead else 1):
+        side.settled[side.seen[i]] = 0.0
 
 
 @compiled
-def push(side: Push, count: int, rows: Rows, level: float, by_length: bool) -> tuple[int, int]:
-    """Carry on every residual above `level` (times the row's length), until none is left.
+def push(side: Push, count: int, rows: Rows, level: float, is_ahead: bool) -> tuple[int, int]:
+    """Carry on every residual above `level` (times the row's length if `is_ahead`), until none is left.
 
-    Returns the number of nodes seen, and of edges followed.
+    Returns the number of nodes seen, and of edges followed. Nothing within a batch branches on what was read, for the
+    same reason for which there are batches.
     """
-    residual, settled, seen, known, queue, queued = side
-    pending = 0
+    residual, settled, mark, seen, queue, parcel_to, parcel = side
+    head, tail, work = 0, 0, count
     for i in range(count):
         node = seen[i]
-        if residual[node] > level * (rows.end[node] - rows.begin[node] if by_length else 1):
-            queue[pending] = node
-            queued[node] = True
-            pending += 1
-    work = count
-    head = 0
-    while pending > 0:
-        node = queue[head]
-        head = head + 1 if head + 1 < queue.size else 0
-        pending -= 1
-        queued[node] = False
-        moved = residual[node]
-        residual[node] = 0.0
-        settled[node] += moved
-        work += rows.end[node] - rows.begin[node] + 1
-        for at in range(rows.begin[node], rows.end[node]):
-            to = rows.target[at]
-            if not known[to]:
-                known[to] = True
-                seen[count] = to
-                count += 1
-            residual[to] += moved * rows.probability[at]
-            if not queued[to] and residual[to] > level * (rows.end[to] - rows.begin[to] if by_length else 1):
-                queued[to] = True
-                tail = head + pending
-                queue[tail if tail < queue.size else tail - queue.size] = to
-                pending += 1
+        waits = residual[node] > level * (rows.end[node] - rows.begin[node] if is_ahead else 1)
+        mark[node] = KNOWN | QUEUED if waits else KNOWN
+        queue[tail] = node
+        tail += waits
+    while head != tail:
+        parcels = 0
+        for _ in range(BATCH):
+            if head == tail:
+                break
+            node = queue[head]
+            head = head + 1 if head + 1 < queue.size else 0
+            moved = residual[node]
+            residual[node] = 0.0
+            if is_ahead or node == seen[0]:
+                settled[node] += moved
+            mark[node] = KNOWN
+            for at in range(rows.begin[node], rows.end[node]):
+                parcel_to[parcels], parcel[parcels] = rows.target[at], moved * rows.probability[at]
+                parcels += 1
+            work += 1
+        work += parcels
+        for i in range(parcels):
+            to = np.uint64(parcel_to[i])  # unsigned: no check for an index from the end
+            known, queued = mark[to] & KNOWN, mark[to] & QUEUED
+            seen[count] = to
+            count += 1 - known
+            residual[to] += parcel[i]
+            waits = (residual[to] > level * (rows.end[to] - rows.begin[to] if is_ahead else 1)) & (queued == 0)
+            queue[tail] = to
+            tail += waits
+            tail = tail if tail < queue.size else 0
+            mark[to] = KNOWN | (QUEUED if waits else queued)
     return count, work
 
 
 @compiled
-def returns_by_push(nodes: Ints, rows: Rows, columns: Rows, enough: float) -> tuple[Floats, int]:
+def returns_by_push(
+    nodes: Ints, rows: Rows, columns: Rows, ahead: Push, back: Push, enough: float
+) -> tuple[Floats, int]:
     """`G(j, j)` for each `j` in `nodes`, shape (k,), and the edges that were followed.
 
     `rows` and `columns` hold `r P`. Forward push from `j` leaves visits `p` and a residual `a >= 0`, backward push
     leaves `q` and a residual `b >= 0` (Andersen et al., "Local computation of PageRank contributions", 2007), and
 
-        G(j, j) = p(j) + a . q + a G b,      0 <= a G b <= sum(a) max(b) / stop.
+        G(j, j) = q(j) + (p + a) . b + a r P G b,      0 <= a r P G b <= r sum(a) max(b) / stop.
 
-    Work goes to whichever side has been cheaper so far, until `sum(a) max(b) <= enough`.
+    A forward step lowers the bound by little more than `r` and costs as much as all before it, a backward step by the
+    length of a row; so most of the work goes back, until `sum(a) max(b) <= enough`. No `b` is above the level of the
+    last backward round.
     """
-    ahead, back = new_push(rows.begin.size), new_push(rows.begin.size)
     result = np.empty(nodes.size)
     total_work = 0
     for which in range(nodes.size):
@@ -111,26 +126,26 @@ def returns_by_push(nodes: Ints, rows: Rows, columns: Rows, enough: float) -> tu
         ahead_count, back_count, ahead_work, back_work = 1, 1, 0, 0
         ahead_level, back_level = 1.0, 1.0
         while True:
-            mass, largest = 0.0, 0.0
+            mass = 0.0
             for i in range(ahead_count):
                 mass += ahead.residual[ahead.seen[i]]
-            for i in range(back_count):
-                largest = max(largest, back.residual[back.seen[i]])
-            if mass * largest <= enough:
+            needed = enough / mass
+            if back_level <= needed:
                 break
-            if ahead_work <= back_work:
+            if BACK * ahead_work <= back_work:
                 ahead_level *= STEP
                 ahead_count, work = push(ahead, ahead_count, rows, ahead_level, True)
                 ahead_work += work
             else:
-                back_level = STEP * min(back_level, largest)
+                back_level = max(STEP * back_level, needed)
                 back_count, work = push(back, back_count, columns, back_level, False)
                 back_work += work
-        total = ahead.settled[node]
+        total = back.settled[node]
         for i in range(ahead_count):
-            total += ahead.residual[ahead.seen[i]] * back.settled[ahead.seen[i]]
-        clear_push(ahead, ahead_count)
-        clear_push(back, back_count)
+            at = ahead.seen[i]
+            total += (ahead.settled[at] + ahead.residual[at]) * back.residual[at]
+        clear_push(ahead, ahead_count, True)
+        clear_push(back, back_count, False)
         result[which] = total
         total_work += ahead_work + back_work
     return result, total_work

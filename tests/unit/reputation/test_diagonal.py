@@ -1,5 +1,7 @@
 """The diagonal by each of its three ways, against a dense inverse."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,20 @@ def test_diagonal__node_by_node_or_all_at_once__same_bits(way, monkeypatch):
     one_by_one = Diagonal(graph, transition, 0.3, 1e-6)
     found = np.array([one_by_one.of(np.array([node]))[0] for node in everything[::-1]])[::-1]
     assert found.tobytes() == at_once.tobytes()
+
+
+def test_diagonal__pushes_from_four_threads__do_not_mix(monkeypatch):
+    monkeypatch.setattr(diagonal, "SWEEPS_WORTH", 10**9)
+    rng = np.random.default_rng(6)
+    source = rng.integers(0, 2000, 12_000)
+    graph = FeedbackGraph.from_arrays(source, (source + rng.integers(1, 2000, 12_000)) % 2000, np.ones(12_000))
+    found = Diagonal(graph, Transition.build(graph), 0.15, 1e-7)
+    component = found._component(int(np.bincount(found.component).argmax()))
+    parts = np.arange(400).reshape(4, 100)
+    alone = [component.returns(part).tolist() for part in parts]
+    with ThreadPoolExecutor(4) as threads:
+        together = [values.tolist() for values in threads.map(component.returns, parts)]
+    assert together == alone
 
 
 def test_diagonal__component_too_large_to_eliminate__swept_to_the_tolerance():

@@ -106,6 +106,8 @@ def find_bridges(rows: Rows, columns: Rows, roots: Ints) -> NDArray[np.int32]:
                 best = min(best, lowest(before, ancestor, low, path))
             elif before >= 0:
                 best = min(best, before)
+            if best == 0:  # the least there is
+                break
         semi[i] = low[i] = best
         ancestor[i] = parent[i]
 

@@ -89,7 +89,7 @@ def push(side: Push, count: int, rows: Rows, level: float, is_ahead: bool) -> tu
             work += 1
         work += parcels
         for i in range(parcels):
-            to = np.uint64(parcel_to[i])  # unsigned: no check for an index from the end
+            to = np.uint64(parcel_to[i])
             known, queued = mark[to] & KNOWN, mark[to] & QUEUED
             seen[count] = to
             count += 1 - known

@@ -14,7 +14,7 @@ def walk_on_side_by_side(rows: Rows, mass: Floats) -> Floats:
     arrived = np.zeros(mass.shape)
     for node in range(mass.shape[0]):
         for at in range(rows.begin[node], rows.end[node]):
-            to, probability = rows.target[at], rows.probability[at]
+            to, probability = np.uint64(rows.target[at]), rows.probability[at]
             for lane in range(LANES):
                 arrived[to, lane] += mass[node, lane] * probability
     return arrived

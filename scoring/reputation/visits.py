@@ -22,7 +22,8 @@ def walk_on(rows: Rows, mass: Floats, survive: float) -> Floats:
         if mass[node] != 0.0:
             sent = mass[node] * survive
             for at in range(rows.begin[node], rows.end[node]):
-                arrived[rows.target[at]] += sent * rows.probability[at]
+                entry = np.uint64(at)  # see `compiled`
+                arrived[np.uint64(rows.target[entry])] += sent * rows.probability[entry]
     return arrived
 
 
@@ -33,7 +34,8 @@ def look_ahead(rows: Rows, value: Floats, survive: float) -> Floats:
     for node in range(rows.begin.size):
         total = 0.0
         for at in range(rows.begin[node], rows.end[node]):
-            total += value[rows.target[at]] * survive * rows.probability[at]  # rounded as in `walk_on`
+            entry = np.uint64(at)
+            total += value[np.uint64(rows.target[entry])] * survive * rows.probability[entry]  # as in `walk_on`
         found[node] = total
     return found
 

@@ -23,7 +23,7 @@ from backend.epochs import endpoints as epochs
 from backend.epochs.proposer import EpochProposer
 from backend.epochs.service import EpochReader
 from backend.events import endpoints as events
-from backend.events.newest import NewestEvent
+from backend.events.pages import EventPages
 from backend.evidence import endpoints as evidence
 from backend.evidence.kubo import Kubo, KuboMirror
 from backend.evidence.retention import Retention
@@ -181,7 +181,7 @@ def _services(
         ),
         epochs=epoch_reader,
         personal=PersonalReputation(database),
-        newest_event=NewestEvent(database, settings.poll_interval),
+        events=EventPages(database, settings.poll_interval),
         workers=_workers(
             settings=settings,
             chain=chain,

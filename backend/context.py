@@ -11,7 +11,7 @@ from backend.accounts.service import AccountReader
 from backend.contributions.service import ContributionService
 from backend.database import Database, Leadership
 from backend.epochs.service import EpochReader
-from backend.events.newest import NewestEvent
+from backend.events.pages import EventPages
 from backend.evidence.kubo import Kubo
 from backend.evidence.store import EvidenceStore
 from backend.identity.service import Identity
@@ -40,7 +40,7 @@ class Services:
     identity: Identity
     epochs: EpochReader
     personal: PersonalReputation
-    newest_event: NewestEvent
+    events: EventPages
     workers: Workers
     metrics: Metrics
     head: Callable[[], Head]

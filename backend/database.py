@@ -1,25 +1,30 @@
 """The database: SQLite in write-ahead mode by default, PostgreSQL by URL, one way of using either.
 
 A transaction is opened by the service that needs it and never by an endpoint. `write` transactions on SQLite take the
-write lock at their start, so that two of them can neither deadlock nor fail half-way.
+write lock at their start, so that two of them can neither deadlock nor fail half-way. What requests write goes through
+`write_together`, so that a commit is shared by all that wait for one.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, LargeBinary, String, create_engine, event, text
+from sqlalchemy import Connection, Engine, LargeBinary, String, create_engine, event, literal, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.types import TypeDecorator
-from sqlmodel import Session
+from sqlmodel import Session, SQLModel
 
+from backend.group_commit import GroupCommit
 from backend.migrations import upgrade
 from chain.settings import InvalidSettingError
 
+Result = TypeVar("Result")
 _BUSY_TIMEOUT = 30.0
+_CONNECTIONS = 40  # as many as there are threads for requests: one that is opened for a request costs more than it
 _LEADER = 0x4D65726975  # advisory lock of the process that leads
 Hash = LargeBinary(32)
 
@@ -51,7 +56,9 @@ class Database:
             if self.is_sqlite and parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
             arguments: dict[str, Any] = {"timeout": _BUSY_TIMEOUT, "check_same_thread": False} if self.is_sqlite else {}
-            self.engine = create_engine(parsed, connect_args=arguments, pool_pre_ping=not self.is_sqlite)
+            self.engine = create_engine(
+                parsed, connect_args=arguments, pool_pre_ping=not self.is_sqlite, pool_size=_CONNECTIONS
+            )
         except (ArgumentError, ModuleNotFoundError):
             raise InvalidSettingError(
                 "MERIT_DATABASE_URL is not a database's URL; give sqlite:///FILE or postgresql://USER@HOST/NAME."
@@ -59,6 +66,9 @@ class Database:
         if self.is_sqlite:
             _use_write_ahead_log(self.engine)
         self._writer = self.engine.execution_options(takes_write_lock=True)
+        # SQLite lets one transaction write, and lets the others sleep and look again; a lock wakes them in time.
+        self._turn = Lock() if self.is_sqlite else nullcontext()
+        self._group = GroupCommit(self.write)
 
     def migrate(self) -> None:
         """Bring the tables to the newest state."""
@@ -79,12 +89,23 @@ class Database:
     @contextmanager
     def write(self) -> Iterator[Session]:
         """One transaction: committed at the end of the block, undone if it raises."""
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
             yield session
+
+    def write_together(self, work: Callable[[Session], Result]) -> Result:
+        """What `work` returns once it is committed, with whatever else is to be written now; see `GroupCommit.run`."""
+        return self._group.run(work)
 
     def close(self) -> None:
         """Give the connections back."""
         self.engine.dispose()
+
+
+def insert_new(session: Session, row: SQLModel) -> bool:
+    """Insert a row unless there is one with its key. Returns whether it was inserted."""
+    dialect = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(type(row)).on_conflict_do_nothing().returning(literal(1))
+    return session.connection().execute(statement, row.model_dump()).first() is not None
 
 
 class Leadership:
@@ -137,7 +158,7 @@ def _use_write_ahead_log(engine: Engine) -> None:
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute("PRAGMA synchronous=FULL")  # a receipt that was given outlives a loss of power
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")

@@ -1,5 +1,6 @@
 """How chain values look in requests and responses: addresses in checksum case, bytes as 0x-hex, amounts as digits."""
 
+from functools import lru_cache
 from typing import Annotated, Any
 
 from eth_typing import ChecksumAddress
@@ -14,9 +15,14 @@ def _address(value: Any) -> ChecksumAddress:
     if not isinstance(value, str) or len(value) != 42 or not value.startswith("0x"):
         raise ValueError("an address is 0x and 40 hexadecimal digits")
     try:
-        return to_checksum_address(value)
+        return _checksummed(value)
     except ValueError:
         raise ValueError("an address is 0x and 40 hexadecimal digits") from None
+
+
+@lru_cache(1 << 16)
+def _checksummed(value: str) -> ChecksumAddress:
+    return to_checksum_address(value)  # a hash, and slow text handling around it; a page of batches has hundreds
 
 
 def _bytes_of(value: Any) -> bytes:

@@ -4,9 +4,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from backend.batches.endpoints import EventDocument, event_document
 from backend.context import Context
 from backend.cursors import Cursor, cursor_at, parse_cursor
+from backend.events.schemas import EventDocument, event_document
 from backend.fields import Address, Amount, Document
 from backend.indexer import repository as index
 from backend.problems import problems

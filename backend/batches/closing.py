@@ -4,9 +4,8 @@ from sqlmodel import Session
 
 from backend.batches.models import OutgoingBatch
 from backend.contributions import repository
-from backend.contributions.models import OpenBatch
 from backend.evidence.store import EvidenceStore
-from chain.contribution import Batch, build_batch
+from chain.contribution import Batch
 from chain.typed_data import Domain, message_digest
 
 
@@ -16,18 +15,18 @@ def batch_id(domain: Domain, batch: Batch) -> bytes:
 
 
 class BatchCloser:
-    """Turns open batches into outgoing ones, within the caller's transaction."""
+    """Turns open batches into outgoing ones."""
 
     def __init__(self, domain: Domain, store: EvidenceStore) -> None:
         self._domain = domain
         self._store = store
 
-    def close(self, session: Session, open_batch: OpenBatch, now: float) -> OutgoingBatch:
-        """The outgoing batch. Its manifest is in the store before anyone can ask for it."""
-        rows = repository.leaves_from(session, open_batch.job_id, open_batch.contributor, open_batch.first)
-        rows = rows[: open_batch.count]
-        batch, manifest = build_batch([row.leaf for row in rows], open_batch.deadline)
+    def keep(self, manifest: bytes) -> None:
+        """Store a batch's manifest. This comes before `close`, so that it is there when anyone can ask for it."""
         self._store.put(manifest)
+
+    def close(self, session: Session, batch: Batch, signature: bytes, now: float) -> None:
+        """Let the open batch be an outgoing one, within the caller's transaction."""
         outgoing = OutgoingBatch(
             id=batch_id(self._domain, batch),
             job_id=batch.job_id,
@@ -38,10 +37,9 @@ class BatchCloser:
             leaves_root=batch.leaves_root,
             data_hash=batch.data_hash,
             deadline=batch.deadline,
-            signature=open_batch.signature,
+            signature=signature,
             closed_at=int(now),
         )
-        outgoing = session.merge(outgoing)  # the same batch may have been refused before and been signed again
-        repository.assign(session, outgoing.id, [row.id for row in rows])
+        session.merge(outgoing)  # the same batch may have been refused before and been signed again
+        repository.assign(session, outgoing.id, batch)
         repository.drop_signature(session, batch.job_id, batch.contributor)
-        return outgoing

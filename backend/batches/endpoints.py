@@ -1,15 +1,15 @@
 """Batches on the chain and their audits."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
 from backend.batches import repository
 from backend.context import Context
 from backend.cursors import Cursor, cursor_at, parse_cursor
+from backend.events.schemas import EventDocument, event_document
 from backend.fields import MAX_INTEGER, Address, Amount, Document, Hash, hex_of
 from backend.indexer import repository as index
-from backend.indexer.models import ChainEvent
 from backend.problems import not_found, problems
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
@@ -37,17 +37,6 @@ class BatchDocument(Document):
     phase_deadline: int | None
     paid: Amount | None
     slashed: Amount | None
-
-
-class EventDocument(Document):
-    """An event of the contracts; `args` as JSON, integers beyond 2^53 as digits."""
-
-    contract: str
-    name: str
-    args: dict[str, Any]
-    block: int
-    transaction: Hash
-    log_index: int
 
 
 class BatchWithEvents(BatchDocument):
@@ -102,15 +91,3 @@ def read_batch(
         events = index.batch_events(session, hex_of(batch_id))
         summary = BatchDocument.model_validate(row, from_attributes=True)
     return BatchWithEvents(**dict(summary), events=[event_document(event) for event in events])
-
-
-def event_document(event: ChainEvent) -> EventDocument:
-    """An event as the API shows it."""
-    return EventDocument(
-        contract=event.contract,
-        name=event.name,
-        args=event.args,
-        block=event.block_number,
-        transaction=event.transaction_hash,
-        log_index=event.log_index,
-    )

@@ -15,6 +15,7 @@ from backend.batches.court import Court
 from backend.batches.models import OutgoingBatch
 from backend.contributions import repository as contributions
 from backend.database import Database
+from chain.contribution import build_batch
 from chain.errors import TransactionRevertedError
 from chain.merkle import merkle_root
 
@@ -49,8 +50,11 @@ class Recorder:
         now = self._clock()
         with self._database.write() as session:
             due = contributions.due(session, now - self._batch_age, _PER_STEP)
-            for open_batch in due:
-                self._closer.close(session, open_batch, now)
+            for row in due:
+                rows = contributions.leaves_from(session, row.job_id, row.contributor, row.first)[: row.count]
+                batch, manifest = build_batch([one.leaf for one in rows], row.deadline)
+                self._closer.keep(manifest)
+                self._closer.close(session, batch, row.signature, now)
         return len(due) == _PER_STEP
 
     def _record_closed(self) -> None:
@@ -97,12 +101,17 @@ def note_recorded(session: Session, batch_ids: list[bytes]) -> None:
         batch = repository.recorded(session, batch_id)
         if batch is None:
             continue
-        rows = contributions.leaves_from(session, batch.job_id, batch.contributor, batch.first)[: batch.count]
-        same = len(rows) == batch.count and merkle_root([row.id for row in rows]) == batch.leaves_root
-        if not repository.mark_recorded(session, batch):
+        outgoing = repository.outgoing(session, batch_id)
+        if outgoing is not None and outgoing.refusal is None:  # its leaves are in it since it was closed
+            outgoing.recorded_block = batch.recorded_block
+            continue
+        if outgoing is not None:
+            outgoing.recorded_block, outgoing.refusal = batch.recorded_block, None
+        else:
             contributions.drop_signature(session, batch.job_id, batch.contributor)
-        if same:
-            contributions.assign(session, batch_id, [row.id for row in rows])
+        ids = contributions.ids_in(session, batch.batch)
+        if len(ids) == batch.count and merkle_root(ids) == batch.leaves_root:
+            contributions.assign(session, batch_id, batch.batch)
 
 
 def note_rollback(session: Session, block: int, gone: list[bytes]) -> None:

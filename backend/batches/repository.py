@@ -1,6 +1,10 @@
 """All SQL over closed batches, ours and the chain's."""
 
-from sqlalchemy import and_, or_, update
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from sqlalchemy import Row, Select, and_, bindparam, or_, update
 from sqlmodel import Session, col, select
 
 from backend.batches.models import OutgoingBatch
@@ -57,16 +61,6 @@ def refused_over(session: Session, job_id: int, contributor: str, sequence: int)
     return session.exec(query).first()
 
 
-def mark_recorded(session: Session, batch: RecordedBatch) -> bool:
-    """Note that the chain holds a batch; False where it was not closed here."""
-    row = session.get(OutgoingBatch, batch.id)
-    if row is None:
-        return False
-    row.recorded_block, row.refusal = batch.recorded_block, None
-    session.flush()
-    return True
-
-
 def unmark_recorded_above(session: Session, block: int) -> None:
     """Note that the chain no longer holds what was recorded above `block`."""
     session.exec(update(OutgoingBatch).where(col(OutgoingBatch.recorded_block) > block).values(recorded_block=None))
@@ -97,22 +91,22 @@ def page(
     job_id: int | None = None,
     contributor: str | None = None,
     phase: str | None = None,
-) -> list[RecordedBatch]:
-    """Recorded batches, newest first, that come after the position `before` in that order."""
-    query = select(RecordedBatch)
-    if job_id is not None:
-        query = query.where(RecordedBatch.job_id == job_id)
-    if contributor is not None:
-        query = query.where(RecordedBatch.contributor == contributor)
-    if phase is not None:
-        query = query.where(RecordedBatch.phase == phase)
-    if before is not None:
-        block, index = before
+) -> Sequence[Row[Any]]:
+    """Rows of recorded batches, newest first, that come after the position `before` in that order."""
+    wanted = {"job_id": job_id, "contributor": contributor, "phase": phase}
+    filters = {name: value for name, value in wanted.items() if value is not None}
+    block, index = before or (None, None)
+    statement = _page_of(frozenset(filters), before is not None)
+    return session.connection().execute(statement, {**filters, "block": block, "index": index, "limit": limit}).all()
+
+
+@cache
+def _page_of(filters: frozenset[str], is_continued: bool) -> Select[Any]:
+    """Built once for each set of filters: that takes longer than the database takes to answer."""
+    query = select(RecordedBatch).where(*(getattr(RecordedBatch, name) == bindparam(name) for name in filters))
+    block, index = col(RecordedBatch.recorded_block), col(RecordedBatch.log_index)
+    if is_continued:
         query = query.where(
-            or_(
-                col(RecordedBatch.recorded_block) < block,
-                and_(col(RecordedBatch.recorded_block) == block, col(RecordedBatch.log_index) < index),
-            )
+            or_(block < bindparam("block"), and_(block == bindparam("block"), index < bindparam("index")))
         )
-    query = query.order_by(col(RecordedBatch.recorded_block).desc(), col(RecordedBatch.log_index).desc())
-    return list(session.exec(query.limit(limit)).all())
+    return query.order_by(block.desc(), index.desc()).limit(bindparam("limit"))

@@ -8,7 +8,7 @@ from backend.context import Context
 from backend.contributions import repository
 from backend.contributions.models import Contribution
 from backend.contributions.schemas import Accepted, Contributor, OpenLeaf, Status, Submission, Why
-from backend.contributions.timeline import receipt_of, status_of, why
+from backend.contributions.timeline import status_of, why
 from backend.fields import MAX_INTEGER, Address, Hash
 from backend.problems import not_found, problems
 
@@ -22,34 +22,29 @@ def submit(submission: Submission, context: Context) -> Accepted:
     Repeating a submission is safe: it gives the same receipts. 409 `batch-moved-on` says where the open batch begins
     now; sign again over it.
     """
-    rows, first, following = context.contributions.submit(submission)
-    context.metrics.contributions.inc(len(rows))
-    return Accepted(
-        receipts=[receipt_of(row) for row in rows],
-        first=first,
-        next=following,
-        recorder=context.contributions.recorder,
-    )
+    accepted = context.contributions.submit(submission)
+    context.metrics.contributions.inc(len(accepted.receipts))
+    return accepted
 
 
 @router.get("/contributions/{contribution_id}", responses=problems(404))
 def read_contribution(contribution_id: Hash, context: Context) -> Status:
     """One contribution with its timeline. Its id is the hash of its leaf."""
     with context.database.read() as session:
-        row = repository.find(session, contribution_id)
-        if row is None:
+        found = repository.find(session, contribution_id)
+        if found is None:
             raise not_found("This contribution")
-        return status_of(session, row)
+        return status_of(session, found)
 
 
 @router.get("/contributions/{contribution_id}/why", responses=problems(404))
 def explain(contribution_id: Hash, context: Context) -> Why:
     """Why a contribution is paid, not paid, or not paid yet."""
     with context.database.read() as session:
-        row = repository.find(session, contribution_id)
-        if row is None:
+        found = repository.find(session, contribution_id)
+        if found is None:
             raise not_found("This contribution")
-        return why(session, row)
+        return why(session, found)
 
 
 @router.get("/jobs/{job_id}/contributors/{address}")

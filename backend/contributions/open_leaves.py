@@ -1,8 +1,8 @@
 """The batch over one contributor's open leaves, kept so that one more leaf costs a few hashes instead of all of them.
 
 Equal to `chain.contribution.build_batch` over the same leaves. The Merkle root is kept as the roots of the complete
-subtrees, largest first: an odd node is promoted unchanged, so a later leaf never changes them. The manifest is kept as
-the state of its hash before the closing bracket.
+subtrees, largest first: an odd node is promoted unchanged, so a later leaf never changes them. The manifest is kept in
+pieces, and as the state of its hash before the closing bracket.
 """
 
 from hashlib import sha256
@@ -26,7 +26,8 @@ class OpenLeaves:
         self._units = 0
         self._peaks: list[tuple[int, bytes]] = []
         empty = canonical_json({"contributor": contributor, "job_id": job_id, "leaves": []})
-        self._manifest = sha256(empty.removesuffix(_END))
+        self._pieces = [empty.removesuffix(_END)]
+        self._digest = sha256(self._pieces[0])
 
     @property
     def next(self) -> int:
@@ -43,7 +44,9 @@ class OpenLeaves:
                 "units": leaf.units,
             }
         )
-        self._manifest.update(b"," + entry if self.ids else entry)
+        piece = b"," + entry if self.ids else entry
+        self._pieces.append(piece)
+        self._digest.update(piece)
         self.ids.append(leaf_id)
         self._units += leaf.units
         size, node = 1, leaf_id
@@ -57,16 +60,21 @@ class OpenLeaves:
         other = OpenLeaves.__new__(OpenLeaves)
         other.job_id, other.contributor, other.first = self.job_id, self.contributor, self.first
         other.ids, other._units, other._peaks = self.ids.copy(), self._units, self._peaks.copy()
-        other._manifest = self._manifest.copy()
+        other._pieces, other._digest = self._pieces.copy(), self._digest.copy()
         return other
+
+    @property
+    def manifest(self) -> bytes:
+        """The batch's manifest."""
+        return b"".join(self._pieces) + _END
 
     def batch(self, deadline: int) -> Batch:
         """The batch over at least one leaf."""
         node = self._peaks[-1][1]
         for _, peak in reversed(self._peaks[:-1]):
             node = merkle_root([peak, node])
-        manifest = self._manifest.copy()
-        manifest.update(_END)
+        digest = self._digest.copy()
+        digest.update(_END)
         return Batch(
             job_id=self.job_id,
             contributor=self.contributor,
@@ -74,6 +82,6 @@ class OpenLeaves:
             count=len(self.ids),
             units=self._units,
             leaves_root=node,
-            data_hash=manifest.digest(),
+            data_hash=digest.digest(),
             deadline=deadline,
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from threading import Lock
+from typing import Any
 
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
@@ -12,16 +13,17 @@ from backend.batches.closing import BatchCloser
 from backend.contributions import repository
 from backend.contributions.models import Contribution, OpenBatch
 from backend.contributions.open_leaves import OpenLeaves
-from backend.contributions.schemas import Submission
-from backend.database import Database
+from backend.contributions.schemas import Accepted, Receipt, Submission
+from backend.contributions.timeline import receipt_of
+from backend.database import Database, insert_new
 from backend.jobs.service import JobBook
 from backend.operation.limits import RateLimit
 from backend.problems import ProblemError
 from backend.signatures import SignatureChecker
-from chain.contribution import MAX_BATCH_LEAVES, Leaf
-from chain.typed_data import Domain, sign
+from chain.contribution import MAX_BATCH_LEAVES, Batch, Leaf
+from chain.typed_data import Domain, signer_for
 
-_STRIPES = 64
+_STRIPES = 1024
 _CACHED_BATCHES = 4096
 
 
@@ -47,7 +49,8 @@ class ContributionService:
         self._closer = closer
         self._signatures = signatures
         self._domain = domain
-        self._recorder = recorder
+        self.recorder: ChecksumAddress = recorder.address
+        self._sign = signer_for(recorder)
         self._batch_leaves = batch_leaves
         self._signature_margin = signature_margin
         self._limit = limit
@@ -55,27 +58,18 @@ class ContributionService:
         self._stripes = [Lock() for _ in range(_STRIPES)]
         self._cache: dict[tuple[int, str], OpenLeaves] = {}
 
-    @property
-    def recorder(self) -> ChecksumAddress:
-        """Whose signature the receipts bear."""
-        return self._recorder.address
-
-    def submit(self, submission: Submission) -> tuple[list[Contribution], int, int]:
-        """Accept new leaves. Returns their rows, the first number of the open batch and the next leaf's number.
-
-        Sending what was accepted before again changes nothing and gives the same receipts.
-        """
+    def submit(self, submission: Submission) -> Accepted:
+        """Accept new leaves. Sending what was accepted before again changes nothing and gives the same receipts."""
         leaves = [
             Leaf(submission.job_id, submission.contributor, new.sequence, new.units, new.trace_root, new.evidence)
             for new in submission.leaves
         ]
-        ids = [leaf.hash for leaf in leaves]
         key = (submission.job_id, submission.contributor)
         with self._stripes[hash(key) % _STRIPES]:
             remembered = self._cache.pop(key, None)
             if remembered is not None:
                 try:
-                    return self._accept(submission, leaves, ids, remembered)
+                    return self._accept(submission, leaves, remembered)
                 except ProblemError:
                     current = self._load(*key)
                     if (current.first, current.next) == (remembered.first, remembered.next):
@@ -83,7 +77,7 @@ class ContributionService:
                         raise
             else:
                 current = self._load(*key)
-            return self._accept(submission, leaves, ids, current)
+            return self._accept(submission, leaves, current)
 
     def state(self, job_id: int, contributor: ChecksumAddress) -> tuple[int, list[Contribution], OpenBatch | None]:
         """The first open number, the open leaves and the signature over them, if it stands."""
@@ -104,46 +98,70 @@ class ContributionService:
             open_leaves.append(row.leaf, row.id)
         return open_leaves
 
-    def _accept(
-        self, submission: Submission, leaves: list[Leaf], ids: list[bytes], open_leaves: OpenLeaves
-    ) -> tuple[list[Contribution], int, int]:
+    def _accept(self, submission: Submission, leaves: list[Leaf], open_leaves: OpenLeaves) -> Accepted:
         """With `open_leaves` as they were a moment ago; a 409 problem where they have changed since."""
-        known: list[Contribution] = []
+        known: list[Receipt] = []
         if leaves and leaves[0].sequence < open_leaves.next:  # some of it may have been sent before
             with self._database.read() as session:
-                known = repository.find_all(session, ids)
+                known = [receipt_of(row) for row in repository.find_all(session, [leaf.hash for leaf in leaves])]
             if len(known) == len(leaves):
-                return known, open_leaves.first, open_leaves.next
-        extended = _extend(open_leaves, submission.first, leaves, ids)
-        self._check(submission, extended)
-        now = int(self._clock())
-        fresh = [
-            self._receive(leaf, leaf_id, now)
-            for leaf, leaf_id in zip(leaves, ids, strict=True)
-            if leaf.sequence >= open_leaves.next
-        ]
-        closed = self._store(submission, open_leaves, extended, fresh, now)
-        if not closed:
-            self._remember(extended)
-        return [*known, *fresh], extended.next if closed else open_leaves.first, extended.next
-
-    def _check(self, submission: Submission, extended: OpenLeaves) -> None:
-        """Refuse what the chain would refuse later. No transaction is open here: this may ask the chain."""
+                return self._accepted(known, open_leaves.first, open_leaves.next)
+        extended = _extend(open_leaves, submission.first, leaves)
         if not extended.ids:
             raise ProblemError(409, "nothing-to-sign", "There are no open leaves; send at least one.")
-        if len(extended.ids) > MAX_BATCH_LEAVES:
+        batch = extended.batch(submission.deadline)
+        self._check(batch, submission.signature)
+        now = int(self._clock())
+        new = [leaf for leaf in leaves if leaf.sequence >= open_leaves.next]
+        fresh = [
+            Receipt(
+                id=leaf.hash,
+                sequence=leaf.sequence,
+                received_at=now,
+                signature=self._sign(self._domain.receipt(leaf, now)),
+            )
+            for leaf in new
+        ]
+        rows = [_row(leaf, receipt) for leaf, receipt in zip(new, fresh, strict=True)]
+        is_full = batch.count >= self._batch_leaves
+        if is_full:
+            self._closer.keep(extended.manifest)
+
+        def store(session: Session) -> ProblemError | None:
+            moved = self._sign_over(session, batch, len(open_leaves.ids), submission.signature, now)
+            if moved is None:
+                repository.add_all(session, rows)
+                if is_full:
+                    self._closer.close(session, batch, submission.signature, now)
+            return moved
+
+        try:
+            moved = self._database.write_together(store)
+        except IntegrityError:  # another process was faster
+            moved = _moved(open_leaves.first, open_leaves.next)
+        if moved is not None:
+            raise moved
+        if not is_full:
+            self._remember(extended)
+        return self._accepted([*known, *fresh], extended.next if is_full else extended.first, extended.next)
+
+    def _accepted(self, receipts: list[Receipt], first: int, following: int) -> Accepted:
+        return Accepted(receipts=receipts, first=first, next=following, recorder=self.recorder)
+
+    def _check(self, batch: Batch, signature: bytes) -> None:
+        """Refuse what the chain would refuse later. No transaction is open here: this may ask the chain."""
+        if batch.count > MAX_BATCH_LEAVES:
             raise ProblemError(
                 409, "batch-too-large", f"A batch holds {MAX_BATCH_LEAVES} leaves at most; send fewer at once."
             )
-        if submission.deadline < self._clock() + self._signature_margin:
+        if batch.deadline < self._clock() + self._signature_margin:
             raise ProblemError(
                 409,
                 "deadline-too-near",
                 f"The signature must be good for {self._signature_margin:.0f} more seconds; sign a later deadline.",
             )
-        batch = extended.batch(submission.deadline)
         self._jobs.check_can_record(batch)
-        if not self._signatures.signed_by(batch.contributor, self._domain.batch(batch), submission.signature):
+        if not self._signatures.signed_by(batch.contributor, self._domain.batch(batch), signature):
             raise ProblemError(
                 403,
                 "wrong-signature",
@@ -154,78 +172,43 @@ class ContributionService:
             )
         self._limit.admit(batch.contributor)  # only now: nobody can use up what is another's
 
-    def _receive(self, leaf: Leaf, leaf_id: bytes, now: int) -> Contribution:
-        return Contribution(
-            id=leaf_id,
-            job_id=leaf.job_id,
-            contributor=leaf.contributor,
-            sequence=leaf.sequence,
-            units=leaf.units,
-            trace_root=leaf.trace_root,
-            evidence=leaf.evidence,
-            received_at=now,
-            receipt=sign(self._recorder, self._domain.receipt(leaf, now)),
+    def _sign_over(
+        self, session: Session, batch: Batch, before: int, signature: bytes, now: int
+    ) -> ProblemError | None:
+        """Note the signature over all open leaves, `before` of which are stored. Returns what has changed since."""
+        if before and repository.replace_signature(session, batch, before, signature):
+            return None
+        standing = repository.open_batch(session, batch.job_id, batch.contributor)
+        if standing is not None:
+            return _moved(standing.first, standing.first + standing.count)
+        first, count = repository.open_range(session, batch.job_id, batch.contributor)
+        row = OpenBatch(
+            job_id=batch.job_id,
+            contributor=batch.contributor,
+            first=batch.first,
+            count=batch.count,
+            deadline=batch.deadline,
+            signature=signature,
+            opened_at=now,
         )
-
-    def _store(
-        self,
-        submission: Submission,
-        open_leaves: OpenLeaves,
-        extended: OpenLeaves,
-        fresh: list[Contribution],
-        now: int,
-    ) -> bool:
-        """Write the new leaves and the signature over all that are open. Returns whether that closed the batch."""
-        first, before = open_leaves.first, len(open_leaves.ids)
-        key = (submission.job_id, submission.contributor)
-        try:
-            with self._database.write() as session:
-                row = repository.open_batch(session, *key, lock=True)
-                if row is None:
-                    self._require_unchanged(session, key, first, before)
-                    row = OpenBatch(
-                        job_id=key[0],
-                        contributor=key[1],
-                        first=first,
-                        count=0,
-                        deadline=0,
-                        signature=b"",
-                        opened_at=now,
-                    )
-                elif (row.first, row.count) != (first, before):
-                    raise _moved(row.first, row.first + row.count)
-                row.count, row.deadline = len(extended.ids), submission.deadline
-                row.signature = submission.signature
-                session.add(row)
-                repository.add_all(session, fresh)
-                closed = row.count >= self._batch_leaves
-                if closed:
-                    session.flush()
-                    self._closer.close(session, row, now)
-        except IntegrityError:  # another process was faster
-            raise _moved(first, open_leaves.next) from None
-        return closed
+        if (first, count) != (batch.first, before) or not insert_new(session, row):
+            return _moved(first, first + count)
+        return None
 
     def _remember(self, open_leaves: OpenLeaves) -> None:
         if len(self._cache) >= _CACHED_BATCHES:
             self._cache.clear()
         self._cache[(open_leaves.job_id, open_leaves.contributor)] = open_leaves
 
-    def _require_unchanged(self, session: Session, key: tuple[int, str], first: int, before: int) -> None:
-        current = repository.next_first(session, *key)
-        count = len(repository.leaves_from(session, *key, current))
-        if (current, count) != (first, before):
-            raise _moved(current, current + count)
 
-
-def _extend(open_leaves: OpenLeaves, first: int, leaves: list[Leaf], ids: list[bytes]) -> OpenLeaves:
+def _extend(open_leaves: OpenLeaves, first: int, leaves: list[Leaf]) -> OpenLeaves:
     """The open leaves with the new ones behind them. Those that are known already must be the same."""
     if first != open_leaves.first:
         raise _moved(open_leaves.first, open_leaves.next)
     extended = open_leaves.copy()
-    for leaf, leaf_id in zip(leaves, ids, strict=True):
+    for leaf in leaves:
         position = leaf.sequence - first
-        if 0 <= position < len(extended.ids) and extended.ids[position] == leaf_id:
+        if 0 <= position < len(extended.ids) and extended.ids[position] == leaf.hash:
             continue
         if leaf.sequence != extended.next:
             raise ProblemError(
@@ -235,8 +218,24 @@ def _extend(open_leaves: OpenLeaves, first: int, leaves: list[Leaf], ids: list[b
                 first=first,
                 next=open_leaves.next,
             )
-        extended.append(leaf, leaf_id)
+        extended.append(leaf, leaf.hash)
     return extended
+
+
+def _row(leaf: Leaf, receipt: Receipt) -> dict[str, Any]:
+    """A new contribution by the names of its columns."""
+    return {
+        "id": leaf.hash,
+        "job_id": leaf.job_id,
+        "contributor": leaf.contributor,
+        "sequence": leaf.sequence,
+        "units": leaf.units,
+        "trace_root": leaf.trace_root,
+        "evidence": leaf.evidence,
+        "received_at": receipt.received_at,
+        "receipt": receipt.signature,
+        "batch_id": None,
+    }
 
 
 def _moved(first: int, following: int) -> ProblemError:

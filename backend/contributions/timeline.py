@@ -1,11 +1,13 @@
 """A contribution's way so far, told from what is stored here and what the chain says about its batch."""
 
+from eth_typing import ChecksumAddress, HexAddress, HexStr
 from sqlmodel import Session
 
 from backend.batches import repository as batches
 from backend.batches.phases import OUTCOMES
 from backend.contributions import repository
 from backend.contributions.models import Contribution
+from backend.contributions.repository import Found
 from backend.contributions.schemas import Reason, Receipt, Status, Step, Why
 from backend.fields import hex_of
 from backend.indexer import repository as index
@@ -37,11 +39,10 @@ _VERDICTS = {
 }
 
 
-def status_of(session: Session, row: Contribution) -> Status:
+def status_of(session: Session, found: Found) -> Status:
     """The contribution with everything that happened to it."""
-    recorded = batches.recorded(session, row.batch_id) if row.batch_id else None
+    row, outgoing, recorded = found.contribution, found.outgoing, found.recorded
     timeline = [Step(what="accepted", time=row.received_at)]
-    outgoing = batches.outgoing(session, row.batch_id) if row.batch_id else None
     if outgoing is not None:
         timeline.append(Step(what="batch closed", time=outgoing.closed_at, details={"leaves": outgoing.count}))
     if recorded is not None:
@@ -49,7 +50,7 @@ def status_of(session: Session, row: Contribution) -> Status:
     return Status(
         id=row.id,
         job_id=row.job_id,
-        contributor=row.leaf.contributor,
+        contributor=ChecksumAddress(HexAddress(HexStr(row.contributor))),
         sequence=row.sequence,
         units=row.units,
         trace_root=row.trace_root,
@@ -67,9 +68,9 @@ def receipt_of(row: Contribution) -> Receipt:
     return Receipt(id=row.id, sequence=row.sequence, received_at=row.received_at, signature=row.receipt)
 
 
-def why(session: Session, row: Contribution) -> Why:
+def why(session: Session, found: Found) -> Why:
     """Stage by stage, what has been done and what has not, and for what reason."""
-    recorded = batches.recorded(session, row.batch_id) if row.batch_id else None
+    row, recorded = found.contribution, found.recorded
     stages = [_batched(session, row), _recorded(recorded)]
     if recorded is not None:
         events = index.batch_events(session, hex_of(recorded.id))

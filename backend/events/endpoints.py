@@ -1,25 +1,21 @@
 """What happens on the chain, as it is indexed: server-sent events that resume where a client left off."""
 
 import asyncio
-import json
+import time
 from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query
-from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import WithJsonSchema
 
-from backend.batches.endpoints import event_document
 from backend.context import Context
-from backend.cursors import CURSOR_PATTERN, cursor_at, parse_cursor
-from backend.events.newest import Place
+from backend.cursors import CURSOR_PATTERN, parse_cursor
+from backend.events.pages import Place
 from backend.fields import Address
-from backend.indexer import repository as index
-from backend.indexer.models import ChainEvent
 
 router = APIRouter(prefix="/v1/events", tags=["events"])
-_PAGE = 200
+_SILENCE = 10.0  # seconds
 _POSITION = WithJsonSchema({"type": "string", "pattern": CURSOR_PATTERN})  # a header is never null
 _STREAM = {"content": {"text/event-stream": {"schema": {"type": "string"}}}}
 
@@ -36,7 +32,8 @@ async def stream_events(
     """
     position = parse_cursor(last_event_id)
     if position is None:
-        position = await run_in_threadpool(_newest, context)
+        newest = await context.events.newest()
+        position = newest[:2] if newest else (0, 0)
     return StreamingResponse(
         _events(context, position, account),
         media_type="text/event-stream",
@@ -46,33 +43,20 @@ async def stream_events(
 
 async def _events(context: Context, position: tuple[int, int], account: Address | None) -> AsyncIterator[str]:
     yield ": connected\n\n"
-    interval = context.settings.poll_interval
+    spoken_at = time.monotonic()
     looked_at: Place | None = None
     while not context.workers.stopping:
-        newest = await context.newest_event.place()
-        rows = await run_in_threadpool(_after, context, position, account) if newest != looked_at else []
-        if len(rows) < _PAGE:
+        newest = await context.events.newest()
+        if newest != looked_at:
+            page = await context.events.after(position, account)
+            position = page.end
+            if page.text:
+                yield page.text
+                spoken_at = time.monotonic()
+            if not page.is_last:
+                continue
             looked_at = newest
-        for row in rows:
-            position = (row.block_number, row.log_index)
-            yield _message(row)
-        if not rows:
+        if time.monotonic() - spoken_at > _SILENCE:
             yield ": nothing new\n\n"  # keeps proxies from closing the connection, and notices that the client is gone
-        if len(rows) < _PAGE:
-            await asyncio.sleep(interval)
-
-
-def _newest(context: Context) -> tuple[int, int]:
-    with context.database.read() as session:
-        newest = index.newest_event(session)
-    return (newest.block_number, newest.log_index) if newest else (0, 0)
-
-
-def _after(context: Context, position: tuple[int, int], account: Address | None) -> list[ChainEvent]:
-    with context.database.read() as session:
-        return index.events_after(session, position, account, _PAGE)
-
-
-def _message(row: ChainEvent) -> str:
-    data = json.dumps(event_document(row).model_dump(mode="json"), separators=(",", ":"))
-    return f"id: {cursor_at(row.block_number, row.log_index)}\nevent: {row.name}\ndata: {data}\n\n"
+            spoken_at = time.monotonic()
+        await asyncio.sleep(context.settings.poll_interval)

@@ -3,13 +3,13 @@
 from sqlalchemy import delete
 from sqlmodel import Session, col
 
+from backend.database import insert_new
 from backend.identity.models import SignIn, UsedNonce
 
 
-def use_nonce(session: Session, account: str, nonce: bytes, expires_at: int) -> None:
-    """Note it. Raises `IntegrityError` where the account has used it before."""
-    session.add(UsedNonce(account=account, nonce=nonce, expires_at=expires_at))
-    session.flush()
+def use_nonce(session: Session, account: str, nonce: bytes, expires_at: int) -> bool:
+    """Note it; False where the account has used it before."""
+    return insert_new(session, UsedNonce(account=account, nonce=nonce, expires_at=expires_at))
 
 
 def add_sign_in(session: Session, token_digest: bytes, account: str, expires_at: int) -> None:

@@ -11,7 +11,7 @@ from hashlib import sha256
 
 from eth_account.messages import encode_defunct
 from eth_typing import ChecksumAddress, HexAddress, HexStr
-from sqlalchemy.exc import IntegrityError
+from sqlmodel import Session
 
 from backend.database import Database
 from backend.identity import repository
@@ -129,12 +129,12 @@ class Identity:
         return Caller(said.account, said.body)
 
     def _use(self, account: ChecksumAddress, nonce: bytes, expires_at: float) -> None:
-        try:
-            with self._database.write() as session:
-                repository.forget_expired(session, int(self._clock()))
-                repository.use_nonce(session, account, nonce, int(expires_at))
-        except IntegrityError:
-            raise unauthenticated("replayed", "This was used before; sign again with a new nonce.") from None
+        def use(session: Session) -> bool:
+            repository.forget_expired(session, int(self._clock()))
+            return repository.use_nonce(session, account, nonce, int(expires_at))
+
+        if not self._database.write_together(use):
+            raise unauthenticated("replayed", "This was used before; sign again with a new nonce.")
 
 
 def unauthenticated(kind: str, sentence: str) -> ProblemError:

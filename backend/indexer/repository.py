@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import and_, delete, or_
+from sqlalchemy import BindParameter, and_, bindparam, delete, or_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -71,7 +71,7 @@ def events_about(session: Session, subject: str) -> list[ChainEvent]:
 
 def batch_events(session: Session, batch_id: str) -> list[ChainEvent]:
     """The court's events about one batch, in chain order."""
-    return list(session.exec(_about(batch_id).where(ChainEvent.contract == _BATCH_EVENTS)).all())
+    return list(session.scalars(_OF_BATCH, {"subject": batch_id}).all())
 
 
 def history(session: Session, subject: str, before: tuple[int, int] | None, limit: int) -> list[ChainEvent]:
@@ -120,7 +120,7 @@ def _all() -> SelectOfScalar[ChainEvent]:
     return select(ChainEvent).order_by(col(ChainEvent.block_number), col(ChainEvent.log_index))
 
 
-def _about(subject: str) -> SelectOfScalar[ChainEvent]:
+def _about(subject: str | BindParameter[str]) -> SelectOfScalar[ChainEvent]:
     return (
         _all()
         .join(
@@ -128,7 +128,7 @@ def _about(subject: str) -> SelectOfScalar[ChainEvent]:
             (col(EventSubject.block_number) == ChainEvent.block_number)
             & (col(EventSubject.log_index) == ChainEvent.log_index),
         )
-        .where(EventSubject.subject == subject)
+        .where(col(EventSubject.subject) == subject)
     )
 
 
@@ -143,3 +143,7 @@ def _replace(session: Session, table: type[Job] | type[RecordedBatch], key: int 
     existing = session.get(table, key)
     if existing is not None:
         session.delete(existing)
+
+
+# Asked for with every contribution and every batch that is folded: built once.
+_OF_BATCH = _about(bindparam("subject")).where(col(ChainEvent.contract) == _BATCH_EVENTS)

@@ -11,7 +11,7 @@ from backend.problems import ProblemError, not_found
 from chain.artifacts import load_artifact
 from chain.calls import read
 from chain.contribution import Batch
-from chain.errors import TransactionRevertedError
+from chain.errors import MeritError, TransactionRevertedError
 from chain.network import Network
 
 _FRESH_FOR = 2.0
@@ -121,13 +121,23 @@ class JobBook:
             )
 
     def _recall(self, key: object, look_up: Callable[[], Any], suffices: Callable[[Any], bool]) -> Any:
-        """What was remembered, if it is fresh and suffices: what would refuse a person is looked up again."""
+        """What was remembered, if it is fresh and suffices: what would refuse a person is looked up again.
+
+        While one caller looks up, the others go on with what was remembered.
+        """
         now = self._clock()
         with self._lock:
             found = self._remembered.get(key)
-        if found is not None and now - found[0] < _FRESH_FOR and suffices(found[1]):
-            return found[1]
-        value = look_up()
+            if found is not None and suffices(found[1]):
+                if now - found[0] < _FRESH_FOR:
+                    return found[1]
+                self._remembered[key] = (now, found[1])
+        try:
+            value = look_up()
+        except MeritError:
+            with self._lock:
+                self._remembered.pop(key, None)
+            raise
         with self._lock:
             if len(self._remembered) >= _CACHED:
                 self._remembered.clear()

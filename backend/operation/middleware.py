@@ -77,7 +77,8 @@ class RequestFrame:
                 return await receive()
             patience = self._body_grace + received / _SLOWEST - (time.monotonic() - started)
             try:
-                message = await asyncio.wait_for(receive(), max(patience, 0))
+                async with asyncio.timeout(max(patience, 0)):
+                    message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "The body came too slowly; send it again") from None
             received += len(message.get("body", b""))

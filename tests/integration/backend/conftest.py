@@ -1,18 +1,13 @@
 """A local chain with the contracts, a job on it, accounts that may work, and the service, stepped by hand."""
 
 import itertools
-import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from threading import Thread
 
-import psycopg
 import pytest
 import uvicorn
 from eth_account import Account
@@ -21,6 +16,7 @@ from structlog.testing import capture_logs
 
 from backend.app import ChainSide, create_app
 from backend.context import Services
+from backend.local_postgres import create_database, local_postgres, postgres_programs
 from backend.server import configure
 from backend.settings import Settings
 from chain.client import MeritClient
@@ -103,14 +99,6 @@ Start = Callable[..., AbstractContextManager[Service]]
 ENGINES = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql))
 
 
-def postgres_programs() -> Path | None:
-    """The folder of PostgreSQL's own programs, which Debian keeps off the search path; None where there is none."""
-    found = shutil.which("initdb")
-    if found:
-        return Path(found).parent
-    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda folder: int(folder.parent.name))
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Without PostgreSQL its tests are deselected, and the summary says so."""
     if postgres_programs() is not None:
@@ -133,24 +121,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
-    """A PostgreSQL cluster of its own, reachable through a socket in its folder only; yields that folder."""
+    """The folder of a PostgreSQL cluster."""
     programs = postgres_programs()
-    owner = "postgres" if os.geteuid() == 0 else None  # the server refuses to run as root
-    with TemporaryDirectory(prefix="merit-pg-") as folder:
-        if owner:
-            shutil.chown(folder, owner)
-        data = f"{folder}/data"
-        subprocess.run(
-            [f"{programs}/initdb", "-D", data, "-A", "trust", "-U", "merit"],
-            user=owner,
-            check=True,
-            capture_output=True,
-        )
-        options = f"-c listen_addresses='' -c unix_socket_directories={folder} -c fsync=off"
-        control = [f"{programs}/pg_ctl", "-D", data, "-w", "-l", f"{folder}/log"]
-        subprocess.run([*control, "-o", options, "start"], user=owner, check=True, capture_output=True)
+    assert programs is not None
+    with local_postgres(programs, fsync=False) as folder:
         yield folder
-        subprocess.run([*control, "-m", "immediate", "stop"], user=owner, check=True, capture_output=True)
 
 
 @pytest.fixture(params=ENGINES)
@@ -158,11 +133,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """An empty database on each engine."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/backend.db"
-    folder = request.getfixturevalue("postgres")
-    name = f"test_{next(_NUMBERS)}"
-    with psycopg.connect(host=folder, user="merit", dbname="postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return f"postgresql://merit@/{name}?host={folder}"
+    return create_database(request.getfixturevalue("postgres"), f"test_{next(_NUMBERS)}")
 
 
 @pytest.fixture(scope="module")

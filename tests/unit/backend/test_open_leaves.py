@@ -23,5 +23,5 @@ def test_batch__grown_leaf_by_leaf__equals_the_one_built_at_once(
         leaves.append(leaf)
         before = open_leaves.copy()
         open_leaves.append(leaf, leaf.hash)
-        assert open_leaves.batch(deadline) == build_batch(leaves, deadline)[0]
+        assert (open_leaves.batch(deadline), open_leaves.manifest) == build_batch(leaves, deadline)
         assert before.next == open_leaves.next - 1  # a trial leaves the original as it was

@@ -4,11 +4,14 @@
 
 `--quick` leaves out the large graphs and the peers that need an environment of their own. Times are processor
 time of one thread, the best of several runs. Walks stop with probability 0.15, as in the libraries that fix it.
+Without `--quick` the growth with the size of the graph is also drawn, in docs/reputation/growth.svg.
 """
 
 import resource
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from math import log10
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,8 @@ from scoring.reputation.walks import Walks
 
 STOP = 0.15
 PEER_PACKAGES = ("meritrank-python==0.2.10", "networkx==3.6.1", "igraph==1.0.0", "scikit-network", "scipy", "numpy")
+
+GROWTH = Path("docs/reputation/growth.svg")
 
 Edges = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]
 
@@ -203,16 +208,48 @@ def visits_milliseconds(transition: Transition) -> float:
     return milliseconds(lambda: expected_visits(transition, source, STOP, 1e-6), 3)
 
 
-def growth(sizes: tuple[int, ...]) -> Iterator[Row]:
+def growth(sizes: Sequence[int], times: list[float]) -> Iterator[Row]:
+    """Appends to `times`, in milliseconds."""
     for nodes in sizes:
         transition = Transition.build(FeedbackGraph.from_arrays(*uniform(nodes, 10 * nodes)))
-        yield figure(f"growth: visits of one seed to 1e-6, {nodes:,} nodes", visits_milliseconds(transition), "ms")
+        times.append(visits_milliseconds(transition))
+        yield figure(f"growth: visits of one seed to 1e-6, {nodes:,} nodes", times[-1], "ms")
+
+
+def curve(sizes: Sequence[int], times: Sequence[float]) -> str:
+    """Milliseconds against nodes as SVG, both by powers of ten; dotted: in proportion to the nodes, from the first."""
+    across, up, margin = 120, 60, 60  # pixels a power of ten
+
+    def place(nodes: float, time: float) -> str:
+        return f"{margin + across * log10(nodes / sizes[0]):.1f},{margin + up * (4 - log10(time)):.1f}"
+
+    width, height = 2 * margin + across * log10(sizes[-1] / sizes[0]), 2 * margin + 4 * up
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height}" font-family="sans-serif" '
+        'font-size="11">',
+        f'<rect width="{width:.0f}" height="{height}" fill="white"/>',
+        f'<text x="{margin}" y="24" font-weight="bold">visits of one seed to 1e-6, ten edges a node</text>',
+    ]
+    for power in range(5):
+        y = margin + up * (4 - power)
+        parts.append(f'<line x1="{margin}" x2="{width - margin:.0f}" y1="{y}" y2="{y}" stroke="#ddd"/>')
+        parts.append(f'<text x="{margin - 6}" y="{y + 4}" text-anchor="end">{10**power:,} ms</text>')
+    for nodes in sizes:
+        x = margin + across * log10(nodes / sizes[0])
+        parts.append(f'<text x="{x:.1f}" y="{height - margin + 16}" text-anchor="middle">{nodes:,}</text>')
+    measured_at = " ".join(place(*point) for point in zip(sizes, times, strict=True))
+    linear = " ".join(place(nodes, times[0] * nodes / sizes[0]) for nodes in (sizes[0], sizes[-1]))
+    parts.append(f'<polyline fill="none" stroke="#999" stroke-dasharray="3" points="{linear}"/>')
+    parts.append(f'<polyline fill="none" stroke="#1b6ca8" stroke-width="2" points="{measured_at}"/>')
+    return "\n".join([*parts, "</svg>", ""])
 
 
 def measured(quick: bool) -> Iterator[Row]:
     yield from small_graph(with_peers=not quick)
-    yield from growth((10_000, 30_000) if quick else (10_000, 30_000, 100_000, 300_000, 1_000_000))
+    sizes, times = (10_000, 30_000) if quick else (10_000, 30_000, 100_000, 300_000, 1_000_000), list[float]()
+    yield from growth(sizes, times)
     if not quick:
+        GROWTH.write_text(curve(sizes, times))
         yield from large_graph()
         yield from market_graph()
 

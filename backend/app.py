@@ -44,6 +44,8 @@ from backend.reputation import endpoints as reputation
 from backend.reputation.service import PersonalReputation
 from backend.settings import Settings
 from backend.signatures import SignatureChecker
+from backend.sources import endpoints as sources
+from backend.sources.assembly import open_sources
 from backend.workers import Workers
 from chain.deployment import Deployment
 from chain.network import Network
@@ -61,6 +63,7 @@ ROUTERS = (
     epochs.router,
     identity.router,
     events.router,
+    sources.router,
     operation.router,
 )
 
@@ -105,6 +108,16 @@ def create_app(
     recorder_account = settings.account()
     chain = chain_side or ChainSide.connect(settings, recorder_account)
     services = _services(settings, chain, recorder_account, clock)
+    asking = open_sources(
+        settings=settings,
+        network=chain.network,
+        sender=chain.sender,
+        account=recorder_account,
+        database=services.database,
+        store=services.evidence,
+        workers=services.workers,
+        clock=clock,
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -113,6 +126,8 @@ def create_app(
             yield
         finally:
             services.workers.stop()
+            if asking is not None:
+                asking.close()
             services.leadership.release()
             services.database.close()
 
@@ -124,6 +139,7 @@ def create_app(
         responses=problems(400, 408, 413, 422, 429),
     )
     app.state.services = services
+    app.state.sources = asking
     app.add_middleware(
         RequestFrame,
         metrics=services.metrics,

@@ -26,6 +26,13 @@ class Settings(MeritSettings):
     # --- epochs
     propose_epochs: bool = Field(False, description="close epochs and propose their scores; needs tokens for the bond")
 
+    # --- retrieval
+    retrieval_job: int | None = Field(None, ge=1, description="job in whose name sources are asked; none asks none")
+    query_deadline: float = Field(1.0, gt=0, description="sources that have not answered by then are left out")
+    window_queries: int = Field(256, ge=1, description="a window is recorded when it holds so many queries")
+    window_age: float = Field(3600.0, ge=0, description="a window is recorded when its first query is so old")
+    local_sources: bool = Field(False, description="ask sources in this machine's own network too, on a laptop")
+
     # --- storage
     database_url: SecretStr = SecretStr("sqlite:///.merit/backend.db")
     evidence_directory: Path = Path(".merit/evidence")

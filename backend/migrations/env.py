@@ -8,6 +8,7 @@ from backend.contributions import models as _contributions  # noqa: F401
 from backend.evidence import models as _evidence  # noqa: F401
 from backend.identity import models as _identity  # noqa: F401
 from backend.indexer import models as _indexer  # noqa: F401
+from backend.sources import models as _sources  # noqa: F401
 
 context.configure(
     connection=context.config.attributes["connection"],

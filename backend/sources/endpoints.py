@@ -1,0 +1,167 @@
+"""Asking the registered sources, and saying what their answers were worth."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field
+
+from backend.fields import Address, Body, Count, Document, Hash, HexBytes
+from backend.identity.endpoints import SignedCaller
+from backend.problems import ProblemError, problems
+from backend.sources.service import FoundPassage, SourceService
+from verifier.retrieval.exchange import LONGEST_QUERY, MOST_PASSAGES
+from verifier.retrieval.records import Feedback, Verdict, shown_key
+
+router = APIRouter(prefix="/v1", tags=["sources"])
+
+_VERDICTS = {"right": Verdict.RIGHT, "wrong": Verdict.WRONG, "no_reference": Verdict.NO_REFERENCE}
+
+
+def _service(request: Request) -> SourceService:
+    service: SourceService | None = request.app.state.sources
+    if service is None:
+        raise ProblemError(
+            404, "no-retrieval", "This service asks no sources; set MERIT_RETRIEVAL_JOB to have it do so."
+        )
+    return service
+
+
+Sources = Annotated[SourceService, Depends(_service)]
+
+
+class NewQuery(Body):
+    """`passages`: how many are wanted."""
+
+    text: str = Field(min_length=1, max_length=LONGEST_QUERY)
+    passages: int = Field(3, ge=1, le=MOST_PASSAGES)
+
+
+class PassageDocument(Document):
+    """A passage with its proof: that it is at `position` of what the source committed to in `version`.
+
+    `relevance` and `reliability` are from 0 to 1. `shown` names the passage in feedback.
+    """
+
+    source: Count
+    owner: Address
+    version: Count
+    position: Count
+    text: str
+    digest: Hash
+    relevance: float
+    reliability: float
+    proof: list[Hash]
+    shown: Hash
+
+
+class AskedSource(Document):
+    """`fault`: why its answer is of no use, if it is not."""
+
+    source: Count
+    fault: str | None
+
+
+class Found(Document):
+    """Passages, best first. `query` names the query in feedback; it becomes a contribution of `window` of the job."""
+
+    query: Hash
+    job_id: Count
+    window: Count
+    passages: list[PassageDocument]
+    asked: list[AskedSource]
+
+
+class NewFeedback(Body):
+    """What an answer that was made from the passages is worth. `grounded`: digests of those that it rests on.
+
+    `signature`: EIP-712 `Feedback` of the asker or of a judge, over the query, the verdict (0 without a reference, 1
+    right, 2 wrong), and the members `shown` and `digest` of the passages.
+    """
+
+    verdict: Literal["right", "wrong", "no_reference"]
+    grounded: list[Hash] = Field(max_length=MOST_PASSAGES)
+    signature: HexBytes = Field(max_length=4096)
+
+
+class TakenFeedback(Document):
+    """`counts`: whether it came from a judge and so moves reliability and pay."""
+
+    counts: bool
+
+
+class SourceDocument(Document):
+    """A registered source. `reliability` and `usefulness` are from 0 to 1."""
+
+    source: Count
+    owner: Address
+    endpoint: str
+    version: Count
+    passages: Count
+    active: bool
+    reliability: float
+    usefulness: float
+
+
+class SourceList(Document):
+    """All registered sources, by number."""
+
+    sources: list[SourceDocument]
+
+
+@router.post("/query", responses=problems(401, 404, 503))
+def query(question: NewQuery, caller: SignedCaller, sources: Sources) -> Found:
+    """Ask the most useful sources at once, and order what they answer by relevance and reliability.
+
+    It needs an identity because it costs strangers more than it costs its asker.
+    """
+    found = sources.query(caller.account, question.text, question.passages)
+    return Found(
+        query=found.digest,
+        job_id=sources.job_id,
+        window=sources.window if found.record is None else found.record.asked.query.window,
+        passages=[_passage(one) for one in found.passages],
+        asked=[AskedSource(source=number, fault=fault) for number, fault in found.outcomes.items()],
+    )
+
+
+@router.post("/queries/{digest}/feedback", status_code=201, responses=problems(403, 404, 409))
+def feed_back(digest: Hash, given: NewFeedback, sources: Sources) -> TakenFeedback:
+    """Say whether an answer was right, and what it rested on; once for each account."""
+    feedback = Feedback(_VERDICTS[given.verdict], tuple(given.grounded), given.signature)
+    return TakenFeedback(counts=sources.feed_back(digest, feedback))
+
+
+@router.get("/sources", responses=problems(404))
+def list_sources(sources: Sources) -> SourceList:
+    """Whom queries may go to, and what is believed of each."""
+    return SourceList(
+        sources=[
+            SourceDocument(
+                source=source.source_id,
+                owner=source.owner,
+                endpoint=source.endpoint,
+                version=source.version,
+                passages=source.commitments[source.version].passages,
+                active=source.active,
+                reliability=reliability,
+                usefulness=usefulness,
+            )
+            for source, reliability, usefulness in sources.sources()
+        ]
+    )
+
+
+def _passage(found: FoundPassage) -> PassageDocument:
+    passage = found.passage
+    return PassageDocument(
+        source=found.source.source_id,
+        owner=found.source.owner,
+        version=found.version,
+        position=passage.position,
+        text=passage.text,
+        digest=passage.digest,
+        relevance=passage.relevance / 10**6,
+        reliability=found.reliability,
+        proof=list(passage.proof),
+        shown=shown_key(found.source.source_id, passage.digest),
+    )

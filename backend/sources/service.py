@@ -1,0 +1,231 @@
+"""Queries to the registered sources: whom to ask, what to believe, what becomes a contribution of which window."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from threading import RLock
+
+import numpy as np
+import structlog
+from eth_account.signers.base import BaseAccount
+from eth_typing import ChecksumAddress
+
+from backend.database import Database, insert_new
+from backend.problems import ProblemError, not_found
+from backend.sources import repository
+from backend.sources.asking import SourceClient
+from backend.sources.models import AnsweredQuery, GivenFeedback
+from chain.contribution import canonical_json
+from chain.network import Network
+from chain.typed_data import SourceDomain
+from scoring.retrieval.credit import MOST_SOURCES
+from scoring.retrieval.merging import Passage
+from scoring.retrieval.selection import choose
+from scoring.retrieval.standings import Standings
+from verifier.retrieval.book import RegisteredSource, SourceBook
+from verifier.retrieval.errors import ForeignPassageError, UnusableAnswerError
+from verifier.retrieval.exchange import Answer, AnsweredPassage, Query, SignedQuery
+from verifier.retrieval.learning import first_state, learn, passages_of, priors_of, standings_of
+from verifier.retrieval.ledger import WindowLedger
+from verifier.retrieval.records import Feedback, QueryRecord, RetrievalJob, WindowState
+
+# The part of the sources' answers that is not needed is not asked for.
+_ASKED = MOST_SOURCES - 1
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class FoundPassage:
+    """A passage that was shown. reliability: of its source, from 0 to 1."""
+
+    source: RegisteredSource
+    version: int
+    passage: AnsweredPassage
+    reliability: float
+
+
+@dataclass(frozen=True)
+class FoundPassages:
+    """What came of a query. outcomes: what is wrong with each asked source's answer; None where nothing is."""
+
+    digest: bytes
+    record: QueryRecord | None
+    passages: list[FoundPassage]
+    outcomes: dict[int, str | None]
+
+
+@dataclass(frozen=True)
+class FalseAnswer:
+    """An answer by which its source can be slashed."""
+
+    query: bytes
+    answer: Answer
+    which: int
+
+
+class SourceService:
+    """One per process. Safe to share between threads."""
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        account: BaseAccount,
+        database: Database,
+        client: SourceClient,
+        job_id: int,
+        job: RetrievalJob,
+        clock: Callable[[], float],
+    ) -> None:
+        self._account = account
+        self._database = database
+        self._client = client
+        self._clock = clock
+        self._ledger = WindowLedger(network)
+        self._random = np.random.default_rng()
+        self._lock = RLock()
+        self._book = SourceBook(network)
+        self._state = first_state()
+        self._standings = Standings({})
+        self.job_id, self.job = job_id, job
+        self.domain: SourceDomain = network.source_domain
+        self.window = 1
+        self.false_answers: list[FalseAnswer] = []
+
+    def close(self) -> None:
+        """Ask nobody any more."""
+        self._client.close()
+
+    # ---------------------------------------------------------------- what is known
+
+    def sources(self) -> list[tuple[RegisteredSource, float, float]]:
+        """Every registered source with its reliability and usefulness, from 0 to 1."""
+        with self._lock:
+            known = self._standings
+            return [
+                (source, known.evidence[str(number)].reliability, known.usefulness[str(number)].value)
+                for number, source in self._book.sources.items()
+                if str(number) in known.evidence
+            ]
+
+    def follow(self, state: WindowState, window: int) -> None:
+        """Take in the registry, the state that it adopted last, and the window that queries now belong to."""
+        ranks = self._ledger.ranks()
+        with self._lock:
+            known = dict(self._book.sources)
+            self._book.advance()
+            self.window = window
+            if (self._book.sources, self._state) == (known, state) and self._standings.evidence:
+                return
+            self._state = state
+            priors = priors_of({number: ranks.get(one.owner, 0) for number, one in self._book.sources.items()})
+            self._standings = standings_of(state, priors)
+            with self._database.read() as session:
+                later = repository.records_from(session, state.window + 1)
+            for _, record in later:
+                learn(self._standings, record, self.job, self.domain)
+
+    # ---------------------------------------------------------------- queries
+
+    def query(self, asker: ChecksumAddress, text: str, count: int) -> FoundPassages:
+        """Ask the most useful sources; at most `count` passages of different text, best first."""
+        with self._lock:
+            window, sources = self.window, {n: one for n, one in self._book.sources.items() if one.active}
+            usefulness = {str(number): self._standings.usefulness[str(number)].value for number in sources}
+            chosen = [int(number) for number in choose(usefulness, _ASKED, self._random)]
+        if not chosen:
+            raise ProblemError(503, "no-sources", "No source is registered yet; try again when there is one.")
+        query = Query(self.job_id, window, os.urandom(32), count, text)
+        digest = query.digest(self.domain)
+        asked = SignedQuery.signed(self.domain, self._account, query)
+        told = self._client.ask({number: sources[number].endpoint for number in chosen}, asked)
+        outcomes: dict[int, str | None] = {}
+        answers = []
+        for number, answer in told.items():
+            try:
+                answers.append(self._checked(answer, sources[number], digest, count))
+                outcomes[number] = None
+            except UnusableAnswerError as error:
+                outcomes[number] = str(error)
+        found, record = self._ranked(asked, answers, count)
+        if record is not None:
+            self._keep(record, digest, asker)
+        return FoundPassages(digest, record, found, outcomes)
+
+    def _checked(
+        self, answer: Answer | UnusableAnswerError, source: RegisteredSource, digest: bytes, count: int
+    ) -> Answer:
+        """An answer that can be relied on to be the source's. Raises UnusableAnswerError."""
+        if isinstance(answer, UnusableAnswerError):
+            raise answer
+        if answer.signer(self.domain, digest) != source.owner:
+            raise UnusableAnswerError("Its owner did not sign this answer.")
+        if answer.version not in source.commitments:
+            with self._lock:  # it may have changed its corpus a moment ago
+                self._book.advance()
+                source = self._book.sources[source.source_id]
+        try:
+            answer.check(source.commitments.get(answer.version), count)
+        except ForeignPassageError as error:
+            self.false_answers.append(FalseAnswer(digest, answer, error.which))
+            raise
+        return answer
+
+    def _ranked(
+        self, asked: SignedQuery, answers: Sequence[Answer], count: int
+    ) -> tuple[list[FoundPassage], QueryRecord | None]:
+        """The passages to show, of equal ones the first, and the record of all that was answered."""
+        if not answers:
+            return [], None
+        places = {
+            (str(answer.source_id), passage.digest): (answer, passage)
+            for answer in reversed(answers)
+            for passage in reversed(answer.passages)
+        }
+        with self._lock:
+            first: dict[bytes, Passage] = {}
+            for one in self._standings.ranked(passages_of(answers)):
+                first.setdefault(one.digest, one)
+            shown = list(first.values())[:count]
+            found = []
+            for one in shown:
+                answer, passage = places[one.source, one.digest]
+                reliability = self._standings.evidence[one.source].reliability
+                found.append(FoundPassage(self._book.sources[answer.source_id], answer.version, passage, reliability))
+        at = tuple((one.source.source_id, one.passage.position) for one in found)
+        return found, QueryRecord(asked, tuple(sorted(answers, key=lambda one: one.source_id)), at, None)
+
+    def _keep(self, record: QueryRecord, digest: bytes, asker: ChecksumAddress) -> None:
+        row = AnsweredQuery(
+            digest=digest,
+            window=record.asked.query.window,
+            asker=asker,
+            asked_at=int(self._clock()),
+            record=record.to_block(),
+        )
+        with self._database.write() as session:
+            session.add(row)
+
+    # ---------------------------------------------------------------- feedback
+
+    def feed_back(self, digest: bytes, feedback: Feedback) -> bool:
+        """Keep what the asker or a judge says of an answer, once each; whether it moves reliability and pay."""
+        with self._database.read() as session:
+            row = repository.find(session, digest)
+        if row is None:
+            raise not_found("This query")
+        record = QueryRecord.from_block(row.record)
+        account = feedback.giver(self.domain, digest, record.shown_keys)
+        judge = account in self.job.judges
+        if account is None or not (judge or account == row.asker):
+            raise ProblemError(
+                403, "wrong-signature", "Neither the query's asker nor a judge signed this; sign what was shown."
+            )
+        given = GivenFeedback(query=digest, account=account, judge=judge, feedback=canonical_json(feedback.to_json()))
+        with self._database.write() as session:
+            if not insert_new(session, given):
+                raise ProblemError(409, "feedback-given", f"{account} has said what it thinks of this answer already.")
+        with self._lock:
+            if judge and row.window > self._state.window:
+                learn(self._standings, replace(record, feedback=feedback), self.job, self.domain)
+        return judge

@@ -10,7 +10,7 @@ from backend.identity.endpoints import SignedCaller
 from backend.problems import ProblemError, problems
 from backend.sources.service import FoundPassage, SourceService
 from verifier.retrieval.exchange import LONGEST_QUERY, MOST_PASSAGES
-from verifier.retrieval.records import Feedback, Verdict, shown_key
+from verifier.retrieval.records import Feedback, Verdict
 
 router = APIRouter(prefix="/v1", tags=["sources"])
 
@@ -39,7 +39,7 @@ class NewQuery(Body):
 class PassageDocument(Document):
     """A passage with its proof: that it is at `position` of what the source committed to in `version`.
 
-    `relevance` and `reliability` are from 0 to 1. `shown` names the passage in feedback.
+    Of sources with the same text the most reliable is named. `relevance` and `reliability` are from 0 to 1.
     """
 
     source: Count
@@ -51,7 +51,6 @@ class PassageDocument(Document):
     relevance: float
     reliability: float
     proof: list[Hash]
-    shown: Hash
 
 
 class AskedSource(Document):
@@ -62,12 +61,16 @@ class AskedSource(Document):
 
 
 class Found(Document):
-    """Passages, best first. `query` names the query in feedback; it becomes a contribution of `window` of the job."""
+    """Passages, best first; the query becomes a contribution of `window` of the job.
+
+    `query` and `shown` (each source's copy of each text) are what feedback is signed over.
+    """
 
     query: Hash
     job_id: Count
     window: Count
     passages: list[PassageDocument]
+    shown: list[Hash]
     asked: list[AskedSource]
 
 
@@ -75,7 +78,7 @@ class NewFeedback(Body):
     """What an answer that was made from the passages is worth. `grounded`: digests of those that it rests on.
 
     `signature`: EIP-712 `Feedback` of the asker or of a judge, over the query, the verdict (0 without a reference, 1
-    right, 2 wrong), and the members `shown` and `digest` of the passages.
+    right, 2 wrong), what was shown, and `grounded`.
     """
 
     verdict: Literal["right", "wrong", "no_reference"]
@@ -120,6 +123,7 @@ def query(question: NewQuery, caller: SignedCaller, sources: Sources) -> Found:
         job_id=sources.job_id,
         window=sources.window if found.record is None else found.record.asked.query.window,
         passages=[_passage(one) for one in found.passages],
+        shown=[] if found.record is None else found.record.shown_keys,
         asked=[AskedSource(source=number, fault=fault) for number, fault in found.outcomes.items()],
     )
 
@@ -163,5 +167,4 @@ def _passage(found: FoundPassage) -> PassageDocument:
         relevance=passage.relevance / 10**6,
         reliability=found.reliability,
         proof=list(passage.proof),
-        shown=shown_key(found.source.source_id, passage.digest),
     )

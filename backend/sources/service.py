@@ -174,25 +174,29 @@ class SourceService:
     def _ranked(
         self, asked: SignedQuery, answers: Sequence[Answer], count: int
     ) -> tuple[list[FoundPassage], QueryRecord | None]:
-        """The passages to show, of equal ones the first, and the record of all that was answered."""
+        """The passages to show, each text once, and the record of all that was answered.
+
+        Whoever answered with a text that is shown is recorded as showing it, and so is judged by it.
+        """
         if not answers:
             return [], None
-        places = {
+        told = {
             (str(answer.source_id), passage.digest): (answer, passage)
             for answer in reversed(answers)
             for passage in reversed(answer.passages)
         }
         with self._lock:
-            first: dict[bytes, Passage] = {}
+            best: dict[bytes, list[Passage]] = {}
             for one in self._standings.ranked(passages_of(answers)):
-                first.setdefault(one.digest, one)
-            shown = list(first.values())[:count]
+                best.setdefault(one.digest, []).append(one)
+            shown = list(best.values())[:count]
             found = []
-            for one in shown:
-                answer, passage = places[one.source, one.digest]
-                reliability = self._standings.evidence[one.source].reliability
-                found.append(FoundPassage(self._book.sources[answer.source_id], answer.version, passage, reliability))
-        at = tuple((one.source.source_id, one.passage.position) for one in found)
+            for first in (same[0] for same in shown):
+                answer, passage = told[first.source, first.digest]
+                reliability = self._standings.evidence[first.source].reliability
+                source = self._book.sources[answer.source_id]
+                found.append(FoundPassage(source, answer.version, passage, reliability))
+        at = tuple((int(one.source), told[one.source, one.digest][1].position) for same in shown for one in same)
         return found, QueryRecord(asked, tuple(sorted(answers, key=lambda one: one.source_id)), at, None)
 
     def _keep(self, record: QueryRecord, digest: bytes, asker: ChecksumAddress) -> None:

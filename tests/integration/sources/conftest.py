@@ -122,7 +122,7 @@ class Street:
     ) -> httpx.Response:
         """Say what the answer to a query is worth; grounded: places of passages in it."""
         query = bytes.fromhex(found["query"][2:])
-        shown = [bytes.fromhex(passage["shown"][2:]) for passage in found["passages"]]
+        shown = [bytes.fromhex(key[2:]) for key in found["shown"]]
         digests = [found["passages"][place]["digest"] for place in grounded]
         given = Feedback.signed(
             self.network.source_domain,

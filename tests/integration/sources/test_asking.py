@@ -114,7 +114,9 @@ def test_ask__useless_answer__is_named(
     assert sentence in str(outcome)
 
 
-@pytest.mark.parametrize("endpoint", ["", "ftp://a.example", "file:///etc/passwd", "http://", "\x00", "http://\x00/", "http://u:p@a.example"])
+@pytest.mark.parametrize(
+    "endpoint", ["", "ftp://a.example", "file:///etc/passwd", "http://", "\x00", "http://\x00/", "http://u:p@a.example"]
+)
 def test_ask__no_address_of_the_web__is_not_asked(client: Callable[..., SourceClient], endpoint: str) -> None:
     (outcome,) = client().ask({9: endpoint}, QUERY).values()
     assert isinstance(outcome, UnusableAnswerError)

@@ -64,7 +64,7 @@ def test_feedback__of_a_judge__orders_the_sources(street: Street) -> None:
         verdict = "right" if "aluminium" in texts[0] else "wrong"
         assert street.feed_back(found, verdict, [0]).json() == {"counts": True}
     believed = {one["source"]: one["reliability"] for one in street.http.get("/v1/sources").json()["sources"]}
-    assert max(believed[1], believed[2]) > believed[3]
+    assert min(believed[1], believed[2]) > believed[3]
     last = asked(street)
     assert "aluminium" in last["passages"][0]["text"]
 
@@ -79,7 +79,7 @@ def test_feedback__wrong_hands_or_twice__is_refused(street: Street, funded: Call
     listed = street.http.get("/v1/sources").json()["sources"]
     assert {one["reliability"] for one in listed} == {0.1}
     other = asked(street)
-    swapped = {**found, "passages": found["passages"][::-1]}
+    swapped = {**found, "shown": found["shown"][::-1]}
     assert street.feed_back(swapped, "right", [0]).status_code == 403
     assert street.feed_back({**other, "query": "0x" + "00" * 32}, "right", [0]).status_code == 404
 

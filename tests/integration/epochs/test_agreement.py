@@ -88,20 +88,20 @@ class Court:
         """The challenges of one row that need no answer: what each proves, and the encoded call."""
         subject = subject_argument(None)
         row, shown = tree.rows[position], tree.proven(position)
-        trusting, distrusting = (
-            [tree.proven(tree.positions[source]) for source in side.get(row.account, {})]
-            for side in (self.graph.trusting, self.graph.distrusting)
-        )
+        sources = [tree.positions[source] for source in self.graph.trusting.get(row.account, {})]
+        trusting = [tree.proven(source) for source in sources]
+        distrusting = [tree.proven(tree.positions[source]) for source in self.graph.distrusting.get(row.account, {})]
         arguments = [self.epoch, subject, shown, trusting, distrusting]
         calls: list[tuple[type, str]] = [(WrongRow, self.encoded("challengeRow", arguments))]
-        for neighbor in [shown, *trusting[:4]]:
+        lying = [tree.proven(source) for source in sources[4:] if tree.rows[source] != self.honest.rows[source]]
+        for neighbor in [shown, *trusting[:4], *lying]:
             calls.append((FalseCut, self.encoded("challengeBridge", [self.epoch, shown, neighbor])))
         bridge = self.honest.rows[position].bridge
         if bridge != row.account and (row.bridge != bridge or tree is self.honest):
             region = region_behind(tree, self.graph, HiddenBridge("", position, bridge))
-            sources = [source for member in region for source in self.graph.trusting.get(member, {})]
-            entries = [tree.proven(tree.positions[source]) for source in sources if source not in region]
-            arguments = [self.epoch, shown, bridge, region, entries, len(sources) + 1]
+            edges = [source for member in region for source in self.graph.trusting.get(member, {})]
+            entries = [tree.proven(tree.positions[source]) for source in edges if source not in region]
+            arguments = [self.epoch, shown, bridge, region, entries, len(edges) + 1]
             calls.append((HiddenBridge, self.encoded("challengeHiddenBridge", arguments)))
         return calls
 

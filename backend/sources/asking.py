@@ -4,7 +4,7 @@ import ipaddress
 import json
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TypeAlias
 
@@ -77,13 +77,21 @@ class SourceClient:
         self._threads.shutdown(wait=False, cancel_futures=True)
         self._pool.close()
 
-    def ask(self, endpoints: Mapping[int, str], query: SignedQuery) -> dict[int, Answer | UnusableAnswerError]:
-        """What each source answers, by its number, and what is wrong where that is of no use."""
+    def ask(
+        self, endpoints: Mapping[int, str], query: SignedQuery, check: Callable[[Answer], object]
+    ) -> dict[int, Answer | UnusableAnswerError]:
+        """What each source answers, by its number, and what is wrong where that is of no use.
+
+        check: raises UnusableAnswerError; called for each answer as it arrives, while others are awaited.
+        """
         block, until = query.to_block(), time.monotonic() + self._deadline
-        asked = {
-            source: self._threads.submit(self._ask_one, source, endpoint, block, until)
-            for source, endpoint in endpoints.items()
-        }
+
+        def ask_one(source: int, endpoint: str) -> Answer:
+            answer = self._ask_one(source, endpoint, block, until)
+            check(answer)
+            return answer
+
+        asked = {source: self._threads.submit(ask_one, source, endpoint) for source, endpoint in endpoints.items()}
         wait(asked.values(), timeout=self._deadline)
         return {source: _outcome(future) for source, future in asked.items()}
 

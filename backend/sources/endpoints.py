@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import Field
 
 from backend.fields import Address, Body, Count, Document, Hash, HexBytes
@@ -111,6 +111,20 @@ class SourceList(Document):
     sources: list[SourceDocument]
 
 
+class Recommendation(Document):
+    """A source and its MeritRank from the caller, from 0 to 1."""
+
+    source: Count
+    owner: Address
+    score: float
+
+
+class RecommendationList(Document):
+    """Best first."""
+
+    sources: list[Recommendation]
+
+
 @router.post("/query", responses=problems(401, 404, 503))
 def query(question: NewQuery, caller: SignedCaller, sources: Sources) -> Found:
     """Ask the most useful sources at once, and order what they answer by relevance and reliability.
@@ -151,6 +165,22 @@ def list_sources(sources: Sources) -> SourceList:
                 usefulness=usefulness,
             )
             for source, reliability, usefulness in sources.sources()
+        ]
+    )
+
+
+@router.get("/sources/recommended", responses=problems(401, 404))
+def recommend_sources(
+    caller: SignedCaller, sources: Sources, count: Annotated[int, Query(ge=1, le=100)] = 10
+) -> RecommendationList:
+    """Sources for the caller, by MeritRank from its own feedback; none before it has given any.
+
+    It needs an identity because it is about the caller alone.
+    """
+    return RecommendationList(
+        sources=[
+            Recommendation(source=source.source_id, owner=source.owner, score=score)
+            for source, score in sources.recommended(caller.account, count)
         ]
     )
 

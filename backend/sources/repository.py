@@ -39,14 +39,17 @@ def count_in(session: Session, window: int) -> tuple[int, int | None]:
     return found[0], found[1]
 
 
-def feedback_of(session: Session, account: str) -> list[tuple[QueryRecord, Feedback]]:
-    """All that an account said about answers, the latest queries last."""
+def latest_feedback(session: Session, limit: int) -> list[tuple[str, QueryRecord, Feedback]]:
+    """Who said what about which answer, on the `limit` queries that were asked last of those anything was said on."""
     rows = session.exec(
         select(AnsweredQuery, GivenFeedback)
-        .where(col(GivenFeedback.account) == account, col(AnsweredQuery.digest) == col(GivenFeedback.query))
-        .order_by(col(AnsweredQuery.asked_at))
+        .where(col(GivenFeedback.query) == col(AnsweredQuery.digest))
+        .order_by(col(AnsweredQuery.asked_at).desc())
+        .limit(limit)
     ).all()
-    return [(_record(query, None), Feedback.from_json(json.loads(given.feedback))) for query, given in rows]
+    return [
+        (given.account, _record(query, None), Feedback.from_json(json.loads(given.feedback))) for query, given in rows
+    ]
 
 
 def _record(query: AnsweredQuery, feedback: Feedback | None) -> QueryRecord:

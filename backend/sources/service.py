@@ -1,6 +1,7 @@
 """Queries to the registered sources: whom to ask, what to believe, what becomes a contribution of which window."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from threading import RLock
@@ -20,6 +21,7 @@ from chain.network import Network
 from chain.typed_data import SourceDomain
 from scoring.retrieval.credit import MOST_SOURCES
 from scoring.retrieval.merging import Passage
+from scoring.retrieval.recommending import Opinion, recommended
 from scoring.retrieval.selection import choose
 from scoring.retrieval.standings import Standings
 from verifier.retrieval.book import RegisteredSource, SourceBook
@@ -27,10 +29,12 @@ from verifier.retrieval.errors import ForeignPassageError, UnusableAnswerError
 from verifier.retrieval.exchange import Answer, AnsweredPassage, Query, SignedQuery
 from verifier.retrieval.learning import first_state, learn, passages_of, priors_of, standings_of
 from verifier.retrieval.ledger import WindowLedger
-from verifier.retrieval.records import Feedback, QueryRecord, RetrievalJob, WindowState
+from verifier.retrieval.records import Feedback, QueryRecord, RetrievalJob, Verdict, WindowState
 
 # The part of the sources' answers that is not needed is not asked for.
 _ASKED = MOST_SOURCES - 1
+# Pieces of feedback that recommendations look back on.
+_REMEMBERED = 10_000
 _log = structlog.get_logger()
 
 
@@ -138,26 +142,20 @@ class SourceService:
         query = Query(self.job_id, window, os.urandom(32), count, text)
         digest = query.digest(self.domain)
         asked = SignedQuery.signed(self.domain, self._account, query)
-        told = self._client.ask({number: sources[number].endpoint for number in chosen}, asked)
-        outcomes: dict[int, str | None] = {}
-        answers = []
-        for number, answer in told.items():
-            try:
-                answers.append(self._checked(answer, sources[number], digest, count))
-                outcomes[number] = None
-            except UnusableAnswerError as error:
-                outcomes[number] = str(error)
+        told = self._client.ask(
+            {number: sources[number].endpoint for number in chosen},
+            asked,
+            lambda answer: self._check(answer, sources[answer.source_id], digest, count),
+        )
+        answers = [answer for answer in told.values() if isinstance(answer, Answer)]
+        outcomes = {number: None if isinstance(answer, Answer) else str(answer) for number, answer in told.items()}
         found, record = self._ranked(asked, answers, count)
         if record is not None:
             self._keep(record, digest, asker)
         return FoundPassages(digest, record, found, outcomes)
 
-    def _checked(
-        self, answer: Answer | UnusableAnswerError, source: RegisteredSource, digest: bytes, count: int
-    ) -> Answer:
-        """An answer that can be relied on to be the source's. Raises UnusableAnswerError."""
-        if isinstance(answer, UnusableAnswerError):
-            raise answer
+    def _check(self, answer: Answer, source: RegisteredSource, digest: bytes, count: int) -> None:
+        """Raise UnusableAnswerError unless the answer can be relied on to be the source's."""
         if answer.signer(self.domain, digest) != source.owner:
             raise UnusableAnswerError("Its owner did not sign this answer.")
         if answer.version not in source.commitments:
@@ -169,7 +167,6 @@ class SourceService:
         except ForeignPassageError as error:
             self.false_answers.append(FalseAnswer(digest, answer, error.which))
             raise
-        return answer
 
     def _ranked(
         self, asked: SignedQuery, answers: Sequence[Answer], count: int
@@ -209,6 +206,27 @@ class SourceService:
         )
         with self._database.write() as session:
             session.add(row)
+
+    # ---------------------------------------------------------------- recommendations
+
+    def recommended(self, user: ChecksumAddress, count: int) -> list[tuple[RegisteredSource, float]]:
+        """Active sources for one user with their personal score, best first; see `scoring.retrieval.recommending`."""
+        with self._database.read() as session:
+            told = repository.latest_feedback(session, _REMEMBERED)
+        helped: Counter[tuple[str, int]] = Counter()
+        misled: Counter[tuple[str, int]] = Counter()
+        for account, record, feedback in told:
+            for source, position in record.shown:
+                if record.passages[source, position].digest in feedback.grounded:
+                    (misled if feedback.verdict is Verdict.WRONG else helped)[account, source] += 1
+        opinions = [
+            Opinion(account, str(source), helped[account, source], misled[account, source])
+            for account, source in sorted(helped.keys() | misled.keys())
+        ]
+        with self._lock:
+            active = {str(number): source for number, source in self._book.sources.items() if source.active}
+        found = recommended(user, opinions, len(self._book.sources))
+        return [(active[source], score) for source, score in found if source in active][:count]
 
     # ---------------------------------------------------------------- feedback
 

@@ -67,8 +67,9 @@ class PassageIndex:
         self._unseen_bound = float(np.log1p((len(corpus) + 0.5) / 0.5))
         self._rarity = np.log((1 + len(corpus)) / (1 + occurs)) + 1
         weights = self._weights(counts)
-        self._directions = _directions(weights)
-        self._places = _unit_rows(weights @ self._directions.T)
+        # By terms, as a product with a query needs it: otherwise each query would copy all of it.
+        self._directions = np.ascontiguousarray(_directions(weights).T)
+        self._places = _unit_rows(weights @ self._directions)
 
     def word_scores(self, query: str) -> NDArray[np.float64]:
         """BM25 of each passage: (passages,)."""
@@ -79,7 +80,7 @@ class PassageIndex:
 
     def meaning_scores(self, query: str) -> NDArray[np.float64]:
         """Cosine of each passage in the latent space, -1 to 1: (passages,)."""
-        place = _unit_rows(self._weights(self._counts([terms(query)])) @ self._directions.T)
+        place = _unit_rows(self._weights(self._counts([terms(query)])) @ self._directions)
         return np.asarray(self._places @ place[0]).round(_DECIMALS)
 
     def search(self, query: str, count: int) -> list[Match]:

@@ -111,11 +111,17 @@ class Street:
 
     def post(self, path: str, document: Any, account: LocalAccount | None = None) -> httpx.Response:
         """The answer to a request that the judge, or another, has signed."""
-        content, signer = canonical_json(document), account or self.judge
+        return self._signed("POST", path, canonical_json(document), account or self.judge)
+
+    def get(self, path: str, account: LocalAccount) -> httpx.Response:
+        """The answer to a question that an account has signed."""
+        return self._signed("GET", path, b"", account)
+
+    def _signed(self, method: str, path: str, content: bytes, account: LocalAccount) -> httpx.Response:
         expiry = int(time.time()) + 60
-        call = Call(ORIGIN, "POST", path, "", sha256(content).digest(), os.urandom(32), expiry)
-        headers = {"Authorization": sign_call(signer, self.network.domain, call), "Content-Type": "application/json"}
-        return self.http.post(path, content=content, headers=headers)
+        call = Call(ORIGIN, method, path, "", sha256(content).digest(), os.urandom(32), expiry)
+        headers = {"Authorization": sign_call(account, self.network.domain, call), "Content-Type": "application/json"}
+        return self.http.request(method, path, content=content, headers=headers)
 
     def feed_back(
         self, found: dict[str, Any], verdict: str, grounded: Sequence[int], account: LocalAccount | None = None

@@ -18,13 +18,18 @@ from chain.typed_data import SourceDomain
 from verifier.http_server import listening
 from verifier.retrieval.corpus import Corpus
 from verifier.retrieval.errors import UnusableAnswerError
-from verifier.retrieval.exchange import Query, SignedQuery, answer_from
+from verifier.retrieval.exchange import Answer, Query, SignedQuery, answer_from
 
 DOMAIN = SourceDomain(31337, to_checksum_address("0x" + "51" * 20))
 OWNER = Account.from_key(b"\x02" * 32)
 QUERY = SignedQuery.signed(DOMAIN, OWNER, Query(4, 1, b"n" * 32, 2, "lift of a wing"))
 ANSWER = answer_from(Corpus(["The wing creates lift.", "Engines burn fuel."]), DOMAIN, OWNER, 9, 1, QUERY.query)
 GOOD = canonical_json(ANSWER.to_json())
+
+
+def accept(_: Answer) -> None:
+    """Whatever it is."""
+
 
 Reply = Callable[[BaseHTTPRequestHandler], None]
 Served = Callable[[Reply], str]
@@ -89,7 +94,7 @@ def client() -> Iterator[Callable[..., SourceClient]]:
 
 
 def test_ask__good_answer__comes_back(served: Served, client: Callable[..., SourceClient]) -> None:
-    assert client().ask({9: served(sending(GOOD))}, QUERY) == {9: ANSWER}
+    assert client().ask({9: served(sending(GOOD))}, QUERY, accept) == {9: ANSWER}
 
 
 @pytest.mark.parametrize(
@@ -109,7 +114,7 @@ def test_ask__good_answer__comes_back(served: Served, client: Callable[..., Sour
 def test_ask__useless_answer__is_named(
     served: Served, client: Callable[..., SourceClient], reply: Reply, sentence: str
 ) -> None:
-    (outcome,) = client().ask({9: served(reply)}, QUERY).values()
+    (outcome,) = client().ask({9: served(reply)}, QUERY, accept).values()
     assert isinstance(outcome, UnusableAnswerError)
     assert sentence in str(outcome)
 
@@ -118,14 +123,14 @@ def test_ask__useless_answer__is_named(
     "endpoint", ["", "ftp://a.example", "file:///etc/passwd", "http://", "\x00", "http://\x00/", "http://u:p@a.example"]
 )
 def test_ask__no_address_of_the_web__is_not_asked(client: Callable[..., SourceClient], endpoint: str) -> None:
-    (outcome,) = client().ask({9: endpoint}, QUERY).values()
+    (outcome,) = client().ask({9: endpoint}, QUERY, accept).values()
     assert isinstance(outcome, UnusableAnswerError)
 
 
 def test_ask__slow_loris__ends_at_the_deadline_and_others_are_heard(
     served: Served, client: Callable[..., SourceClient]
 ) -> None:
-    outcomes = client(1.0).ask({8: served(dripping), 9: served(sending(GOOD))}, QUERY)
+    outcomes = client(1.0).ask({8: served(dripping), 9: served(sending(GOOD))}, QUERY, accept)
     assert outcomes[9] == ANSWER
     assert str(outcomes[8]) == "It was too slow."
 
@@ -135,7 +140,7 @@ def test_ask__address_of_this_machine__is_refused_unless_local(
 ) -> None:
     endpoint = served(sending(GOOD))
     for url in (endpoint, endpoint.replace("127.0.0.1", "localhost"), endpoint.replace("127.0.0.1", "2130706433")):
-        (outcome,) = client(local=False).ask({9: url}, QUERY).values()
+        (outcome,) = client(local=False).ask({9: url}, QUERY, accept).values()
         assert str(outcome) == "It cannot be reached."
 
 

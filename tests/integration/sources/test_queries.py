@@ -142,3 +142,20 @@ def test_query__changed_corpus__is_followed_at_once(street: Street, tmp_path: An
     (node.folder / "more.jsonl").write_text(json.dumps({"text": "A rudder steers."}))
     assert node.refresh()
     assert {one["fault"] for one in asked(street)["asked"]} == {None}
+
+
+def test_recommendations__for_each_user__are_by_its_own_feedback(
+    street: Street, funded: Callable[[int], LocalAccount]
+) -> None:
+    gullible, careful, silent = funded(0xB1), funded(0xB2), funded(0xB3)
+    for user, liked in ((gullible, "cheese"), (careful, "aluminium")):
+        found = street.post("/v1/query", {"text": "what is the rudder made of", "passages": 2}, user).json()
+        place = next(at for at, passage in enumerate(found["passages"]) if liked in passage["text"])
+        assert street.feed_back(found, "no_reference", [place], user).status_code == 201
+
+    def for_user(user: LocalAccount) -> list[int]:
+        return [one["source"] for one in street.get("/v1/sources/recommended", user).json()["sources"]]
+
+    assert for_user(gullible) == [3]
+    assert for_user(careful) == [1, 2]
+    assert for_user(silent) == []

@@ -47,7 +47,7 @@ class Services:
     clock: Callable[[], float]
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:  # a function that is not async would get a thread of its own
     services: Services = request.app.state.services
     return services
 

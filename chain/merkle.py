@@ -6,7 +6,7 @@ subtree as it was. Leaves must be hashed twice (`leaf_hash`), so that an inner n
 
 from collections.abc import Sequence
 
-from eth_utils.crypto import keccak
+from eth_hash.auto import keccak
 
 
 def leaf_hash(encoded: bytes) -> bytes:
@@ -53,11 +53,12 @@ def verify_proof(leaf: bytes, proof: Sequence[bytes], root: bytes) -> bool:
     """Whether `proof` leads from `leaf` to `root`."""
     node = leaf
     for sibling in proof:
-        node = _parent(node, sibling)
+        node = node_above(node, sibling)
     return node == root
 
 
-def _parent(left: bytes, right: bytes) -> bytes:
+def node_above(left: bytes, right: bytes) -> bytes:
+    """The node above two others, in whichever order they are given."""
     return keccak(left + right if left < right else right + left)
 
 
@@ -69,6 +70,6 @@ def _levels(leaves: Sequence[bytes]) -> list[list[bytes]]:
     levels = [list(leaves)]
     while len(levels[-1]) > 1:
         level = levels[-1]
-        pairs = [_parent(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+        pairs = [node_above(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
         levels.append(pairs + level[len(level) & ~1 :])
     return levels

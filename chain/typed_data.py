@@ -9,9 +9,9 @@ from coincurve import PrivateKey, PublicKey
 from eth_account.messages import SignableMessage
 from eth_account.signers.base import BaseAccount
 from eth_account.signers.local import LocalAccount
+from eth_hash.auto import keccak
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
-from eth_utils.crypto import keccak
 
 from chain.contribution import Batch, Leaf
 from chain.words import encode_words
@@ -35,7 +35,7 @@ class _StructType:
     @cached_property
     def hash(self) -> bytes:
         """`hashStruct`'s constant part."""
-        return keccak(text=self.text)
+        return keccak(self.text.encode())
 
     @cached_property
     def types(self) -> list[str]:
@@ -46,7 +46,7 @@ class _StructType:
     def hash_of(self, *values: Any) -> bytes:
         """EIP-712's `hashStruct`; values in the order of the members."""
         words = [
-            keccak(text=value) if isinstance(value, str) and kind == "bytes32" else value
+            keccak(value.encode()) if isinstance(value, str) and kind == "bytes32" else value
             for kind, value in zip(self.types, values, strict=True)
         ]
         return keccak(self.hash + encode_words(self.types, words))

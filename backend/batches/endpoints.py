@@ -11,6 +11,7 @@ from backend.events.schemas import EventDocument, event_document
 from backend.fields import MAX_INTEGER, Address, Amount, Document, Hash, hex_of
 from backend.indexer import repository as index
 from backend.problems import not_found, problems
+from backend.threads import in_thread
 
 router = APIRouter(prefix="/v1/batches", tags=["batches"])
 PhaseName = Literal["recorded", "commit", "disclose", "reveal", "tally", "decided", "settled"]
@@ -53,6 +54,7 @@ class BatchPage(Document):
 
 
 @router.get("")
+@in_thread
 def list_batches(
     *,
     context: Context,
@@ -80,6 +82,7 @@ def list_batches(
 
 
 @router.get("/{batch_id}", responses=problems(404))
+@in_thread
 def read_batch(
     batch_id: Annotated[Hash, Path(description="the batch's EIP-712 digest")], context: Context
 ) -> BatchWithEvents:

@@ -11,11 +11,13 @@ from backend.contributions.schemas import Accepted, Contributor, OpenLeaf, Statu
 from backend.contributions.timeline import status_of, why
 from backend.fields import MAX_INTEGER, Address, Hash
 from backend.problems import not_found, problems
+from backend.threads import in_thread
 
 router = APIRouter(prefix="/v1", tags=["contributions"])
 
 
 @router.post("/contributions", status_code=201, responses=problems(403, 404, 409))
+@in_thread
 def submit(submission: Submission, context: Context) -> Accepted:
     """Hand in one or many contributions, under one signature over the batch of all open leaves.
 
@@ -28,6 +30,7 @@ def submit(submission: Submission, context: Context) -> Accepted:
 
 
 @router.get("/contributions/{contribution_id}", responses=problems(404))
+@in_thread
 def read_contribution(contribution_id: Hash, context: Context) -> Status:
     """One contribution with its timeline. Its id is the hash of its leaf."""
     with context.database.read() as session:
@@ -38,6 +41,7 @@ def read_contribution(contribution_id: Hash, context: Context) -> Status:
 
 
 @router.get("/contributions/{contribution_id}/why", responses=problems(404))
+@in_thread
 def explain(contribution_id: Hash, context: Context) -> Why:
     """Why a contribution is paid, not paid, or not paid yet."""
     with context.database.read() as session:
@@ -48,6 +52,7 @@ def explain(contribution_id: Hash, context: Context) -> Why:
 
 
 @router.get("/jobs/{job_id}/contributors/{address}")
+@in_thread
 def read_contributor(
     job_id: Annotated[int, Path(ge=0, le=MAX_INTEGER)], address: Address, context: Context
 ) -> Contributor:

@@ -10,7 +10,7 @@ from hashlib import sha256
 from eth_typing import ChecksumAddress
 
 from chain.contribution import Batch, Leaf, canonical_json
-from chain.merkle import merkle_root
+from chain.merkle import node_above
 
 _END = b"]}"
 
@@ -51,7 +51,7 @@ class OpenLeaves:
         self._units += leaf.units
         size, node = 1, leaf_id
         while self._peaks and self._peaks[-1][0] == size:
-            node = merkle_root([self._peaks.pop()[1], node])
+            node = node_above(self._peaks.pop()[1], node)
             size *= 2
         self._peaks.append((size, node))
 
@@ -72,7 +72,7 @@ class OpenLeaves:
         """The batch over at least one leaf."""
         node = self._peaks[-1][1]
         for _, peak in reversed(self._peaks[:-1]):
-            node = merkle_root([peak, node])
+            node = node_above(peak, node)
         digest = self._digest.copy()
         digest.update(_END)
         return Batch(

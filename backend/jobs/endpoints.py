@@ -9,6 +9,7 @@ from backend.fields import MAX_INTEGER, Address, Amount, Document
 from backend.indexer.folds import as_json
 from backend.jobs import repository
 from backend.problems import problems
+from backend.threads import in_thread
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 
@@ -42,6 +43,7 @@ class JobPage(Document):
 
 
 @router.get("")
+@in_thread
 def list_jobs(
     context: Context,
     cursor: Annotated[int | None, Query(ge=0, le=MAX_INTEGER)] = None,
@@ -56,6 +58,7 @@ def list_jobs(
 
 
 @router.get("/{job_id}", responses=problems(404, 503))
+@in_thread
 def read_job(job_id: Annotated[int, Path(ge=0, le=MAX_INTEGER)], context: Context) -> JobDocument:
     """One job, as the chain has it now."""
     job = context.jobs.job(job_id)

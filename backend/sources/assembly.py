@@ -73,6 +73,7 @@ def open_sources(
         windows=windows,
         organiser=Organiser(Court(network, sender), account, sender, SourceBook(network), windows, store.put),
         database=database,
+        renew=store.renew,
         queries=settings.window_queries,
         age=settings.window_age,
         clock=clock,

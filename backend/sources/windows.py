@@ -17,7 +17,11 @@ _log = structlog.get_logger()
 
 
 class WindowKeeper:
-    """One step looks at everything that is due. queries, age: of a window when it is recorded; age in seconds."""
+    """One step looks at everything that is due.
+
+    renew: says that an evidence block is still needed, and when. queries, age: of a window when it is recorded; age in
+    seconds.
+    """
 
     def __init__(
         self,
@@ -28,6 +32,7 @@ class WindowKeeper:
         windows: Windows,
         organiser: Organiser,
         database: Database,
+        renew: Callable[[bytes, float], object],
         queries: int,
         age: float,
         clock: Callable[[], float],
@@ -38,6 +43,7 @@ class WindowKeeper:
         self._windows = windows
         self._organiser = organiser
         self._database = database
+        self._renew = renew
         self._queries = queries
         self._age = age
         self._clock = clock
@@ -66,6 +72,8 @@ class WindowKeeper:
     def _record(self, window: int) -> None:
         with self._database.read() as session:
             records = [record for number, record in repository.records_from(session, window) if number == window]
+        for source, _, _ in self._service.sources():
+            self._renew(source.commitments[source.version].index, self._clock())
         batch_id = self._organiser.record(records[:MOST_RECORDS])
         _log.info("window recorded", window=window, queries=len(records), batch=batch_id.hex())
 

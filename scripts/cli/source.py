@@ -2,6 +2,7 @@
 
 import json
 import signal
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Event as StopEvent
@@ -13,11 +14,13 @@ from eth_utils.address import is_address, to_checksum_address
 from chain.client import MeritClient
 from chain.errors import MeritError
 from chain.logs import configure_logs
-from scripts.cli.amounts import show_amount
+from scripts.cli.amounts import parse_amount, show_amount
 from scripts.cli.options import AsJson, Connection, with_connection
 from scripts.cli.submit import DEFAULT_API, Api
 
 app = typer.Typer(help="Offer documents to be searched, for pay by what the answers are worth.", no_args_is_help=True)
+
+_DAY = 86_400
 
 Folder = Annotated[Path, typer.Argument(help="Folder with .txt, .md, .jsonl or .pdf files.")]
 Source = Annotated[int, typer.Option(min=1, help="Number of the source.")]
@@ -71,6 +74,51 @@ def serve(
         taken = opened.enter_context(serve_source(node, address, port))
         typer.echo(f"Source {source} answers at http://{address}:{taken}.", err=True)
         node.run(stop, pause)
+
+
+@app.command()
+@with_connection
+def job(
+    connection: Connection,
+    organiser: Annotated[str, typer.Option(help="Account that asks and holds the windows; not the one that pays.")],
+    judge: Annotated[list[str], typer.Option(help="Account on whose word answers are right; repeat for several.")],
+    pot: Annotated[str, typer.Option(help="Tokens that a window pays.")],
+    amount: Annotated[str, typer.Option(help="Tokens put into escrow: pots and audit fees of all windows.")],
+    committee: Annotated[int, typer.Option(min=3, help="Verifiers that work each window out.")] = 5,
+    audit_fee: Annotated[str, typer.Option(help="Tokens that they share for a window.")] = "3",
+    samples: Annotated[int, typer.Option(min=1, max=16, help="Leaves of a window that an audit looks at.")] = 8,
+    days: Annotated[int, typer.Option(min=1, help="Days until the job expires.")] = 30,
+    network_wide: Annotated[
+        bool, typer.Option("--network", help="Have this job's audits decide on reliabilities; as governor.")
+    ] = False,
+    api: Api = DEFAULT_API,
+) -> None:
+    """Open a job that pays sources for their answers; prints its number."""
+    from verifier.retrieval.opening import open_job  # noqa: PLC0415 - as above
+    from verifier.retrieval.records import RetrievalJob  # noqa: PLC0415
+
+    for one in (organiser, *judge):
+        if not is_address(one):
+            raise MeritError(f"{one} is not an account; name an address.")
+    network = connection.network()
+    sender, account = connection.sender(network), connection.account(network)
+    described = RetrievalJob(to_checksum_address(organiser), tuple(to_checksum_address(one) for one in judge), units=1)
+    with MeritClient(api, network.domain, account) as client:
+        number = open_job(
+            network,
+            sender,
+            client.put_evidence,
+            described,
+            pot=parse_amount(pot),
+            funds=parse_amount(amount),
+            audit_fee=parse_amount(audit_fee),
+            committee=committee,
+            samples=samples,
+            expiry=int(time.time()) + days * _DAY,
+        )
+    if network_wide:
+        sender.send(network.sources.functions.setJob(number))
+    typer.echo(number)
 
 
 @app.command()

@@ -143,6 +143,12 @@ def serve_source(node: SourceNode, host: str, port: int) -> AbstractContextManag
 
         def do_POST(self) -> None:
             status, body = self._answered()
+            try:
+                self._send(status, body)
+            except ConnectionError:  # who asked did not wait
+                self.close_connection = True
+
+        def _send(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))

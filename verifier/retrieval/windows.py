@@ -53,31 +53,39 @@ class Windows:
 
     def paid(self) -> list[WindowResult]:
         """What the settled windows came to. Raises ChangedEvidenceError where that cannot be found any more."""
-        return [
-            self._result(audit)
-            for audit in self.ledger.audits(self.job_id)
-            if audit.outcome is BatchOutcome.PASS and audit.settled_block is not None
-        ]
+        return [self._result(audit) for audit in self._settled()]
 
     def unadopted(self) -> list[WindowResult]:
         """Settled windows that start from what the registry holds now: their reliabilities can be adopted."""
         adopted = self.ledger.adopted()
         last = list(adopted.values())[-1] if adopted else bytes(32)
-        return [result for result in self.paid() if result.batch_id not in adopted and result.adopted == last]
+        waiting = [self._result(audit) for audit in self._settled() if audit.batch_id not in adopted]
+        return [result for result in waiting if result.adopted == last]
 
     def next_header(self) -> tuple[WindowHeader, WindowState]:
-        """How the next window starts, and from what: from the reliabilities that were adopted last."""
+        """How the next window starts, and from what: from the reliabilities that were adopted last.
+
+        Of earlier windows nothing is needed, whose evidence may be gone.
+        """
         adopted = list(self.ledger.adopted())
         if not adopted:
             state = first_state()
             return WindowHeader(state.window + 1, state.digest, ()), state
-        (result,) = (result for result in self.paid() if result.batch_id == adopted[-1])
+        (last,) = (audit for audit in self._settled() if audit.batch_id == adopted[-1])
+        result = self._result(last)
         state = result.state
         return WindowHeader(state.window + 1, state.digest, tuple(result.state_proof())), state
 
     def is_pending(self) -> bool:
         """Whether a recorded window is not settled, or not adopted, yet: the next one cannot start."""
         return bool(self.unadopted()) or any(audit.settled_block is None for audit in self.ledger.audits(self.job_id))
+
+    def _settled(self) -> list[Audit]:
+        return [
+            audit
+            for audit in self.ledger.audits(self.job_id)
+            if audit.outcome is BatchOutcome.PASS and audit.settled_block is not None
+        ]
 
     def _result(self, audit: Audit) -> WindowResult:
         payload = self.ledger.payload(audit.batch_id)

@@ -2,6 +2,8 @@
 
 import http.client
 import json
+import socket
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -180,3 +182,17 @@ def test_book__block_by_block__is_what_it_is_from_scratch(
     earlier.advance(middle)
     assert earlier.sources[node.source_id].active
     assert not followed.sources[node.source_id].active
+
+
+def test_answers__asker_that_does_not_wait__is_no_failure(
+    network: Network, asker: LocalAccount, url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    block = signed(network, asker).to_block()
+    host, port = url.split("/")[2].split(":")
+    for _ in range(3):
+        with socket.create_connection((host, int(port))) as connection:
+            head = f"POST /answers HTTP/1.1\r\nHost: source\r\nContent-Length: {len(block)}\r\n\r\n".encode()
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            connection.sendall(head + block)
+    assert httpx.post(url, content=block).status_code == 200
+    assert "Traceback" not in capfd.readouterr().err

@@ -1,14 +1,24 @@
 """`merit source`."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
+from threading import Thread
 
 import pytest
+import uvicorn
 from eth_account.signers.local import LocalAccount
 
+from backend.app import create_app
+from backend.settings import Settings
+from chain.localnet import DEVELOPMENT_KEY, free_port
 from chain.network import Network
+from chain.parameters import TOKEN
 from tests.integration.command import run_merit
+from verifier.node.evidence import EvidenceLimits, EvidenceReader
+from verifier.retrieval.windows import open_windows
 
 pytestmark = pytest.mark.chain
 
@@ -51,6 +61,45 @@ def test_source__from_registration_to_retirement(merit: Merit, network: Network,
     assert merit("withdraw")[1].strip() == str(stake // 10**18)
 
 
+@pytest.fixture
+def api(network: Network, tmp_path: Path) -> Iterator[str]:
+    """A service that takes evidence, over HTTP."""
+    file, port = tmp_path / "service.json", free_port()
+    network.deployment.save(file)
+    settings = Settings.load(
+        private_key="0x" + "0b" * 32,
+        rpc_url=network.web3.provider.endpoint_uri,  # type: ignore[attr-defined]
+        deployment=file,
+        database_url=f"sqlite:///{tmp_path}/service.db",
+        evidence_directory=tmp_path / "evidence",
+        port=port,
+    )
+    server = uvicorn.Server(uvicorn.Config(create_app(settings), port=port, log_config=None))
+    thread = Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield settings.origin
+    server.should_exit = True
+    thread.join()
+
+
+def test_source_job__opened_for_the_network__says_whose_word_counts(
+    merit: Merit, network: Network, api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organiser, judge = "0x" + "11" * 20, "0x" + "22" * 20
+    monkeypatch.setenv("MERIT_PRIVATE_KEY", DEVELOPMENT_KEY)
+    terms = ("--organiser", organiser, "--judge", judge, "--pot", "9", "--amount", "90", "--network")
+    status, out, diagnostics = merit("job", *terms, "--api", api)
+    assert status == 0, diagnostics
+    job = int(out.splitlines()[-1])  # the service in this process logs before it
+    assert network.sources.functions.job().call() == job
+    with closing(EvidenceReader([api], EvidenceLimits())) as evidence:
+        described = open_windows(network, evidence, job).job
+    assert (described.organiser, described.judges) == (organiser, (judge,))
+    assert network.escrow.functions.jobOf(job).call()[0][1] == 9 * TOKEN
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -58,6 +107,10 @@ def test_source__from_registration_to_retirement(merit: Merit, network: Network,
         (["retire", "--source", "7"], "There is no source 7"),
         (["move", "--source", "7", "--endpoint", "http://x"], "There is no source 7"),
         (["withdraw"], "has nothing to withdraw"),
+        (
+            ["job", "--organiser", "me", "--judge", "0x" + "11" * 20, "--pot", "9", "--amount", "90"],
+            "is not an account",
+        ),
         (["serve", ".", "--source", "7", "--asker", "somebody"], "is not an account"),
     ],
 )

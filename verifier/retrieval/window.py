@@ -32,6 +32,10 @@ RELIABILITY_UNIT = 10**6
 _SLACK = 2
 # Millionths by which two machines' relevances may differ.
 _TOLERANCE = 2
+# Why a source is not paid.
+GONE = "it was retired or slashed"
+NOT_PUBLISHED = "its index is not published, or is none"
+FALSE = "a search in its index finds something else than it answered"
 _TAG = keccak(text="merit source reliabilities")
 
 
@@ -229,7 +233,7 @@ def _start(fetch: Fetch, header: WindowHeader, adopted: bytes) -> WindowState:
 def _gone(records: Sequence[QueryRecord], sources: Mapping[int, RegisteredSource]) -> dict[int, str]:
     """Sources that answered and left, or were slashed, before the window was recorded."""
     answered = sorted({answer.source_id for record in records for answer in record.answers})
-    return {source: "it was retired or slashed" for source in answered if not sources[source].active}
+    return {source: GONE for source in answered if not sources[source].active}
 
 
 class _Reruns:
@@ -249,12 +253,12 @@ class _Reruns:
         for answer in record.answers:
             found = self._index(self._digest(answer))
             if found is None:
-                faults[answer.source_id] = "its index is not published, or is none"
+                faults[answer.source_id] = NOT_PUBLISHED
                 continue
             again, right = _search_again(*found, record.asked.query, answer)
             scores += again
             if not right:
-                faults[answer.source_id] = "a search in its index finds something else than it answered"
+                faults[answer.source_id] = FALSE
         return scores, faults
 
     def _digest(self, answer: Answer) -> bytes:
@@ -293,9 +297,12 @@ def _search_again(
     return scores, right
 
 
-def _punish(standings: Standings, refused: Collection[int]) -> None:
-    """What a source states of its own relevance is all that others rank it by: a false statement is a wrong answer."""
-    for source in sorted(refused):
+def _punish(standings: Standings, refused: Mapping[int, str]) -> None:
+    """What a source states of its own relevance is all that others rank it by: a false statement is a wrong answer.
+
+    Who keeps its index stated nothing that could be seen to be false.
+    """
+    for source in sorted(source for source, reason in refused.items() if reason == FALSE):
         standings.evidence[str(source)] = standings.evidence[str(source)].after(-1.0)
 
 

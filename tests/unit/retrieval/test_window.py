@@ -17,7 +17,7 @@ from verifier.retrieval.corpus import Corpus
 from verifier.retrieval.exchange import Answer, AnsweredPassage, SignedQuery
 from verifier.retrieval.learning import first_state, priors_of, standings_of, state_of
 from verifier.retrieval.records import RetrievalJob, Verdict, WindowHeader
-from verifier.retrieval.window import UnavailableWindowError, reliability_leaf, state_leaf
+from verifier.retrieval.window import FALSE, NOT_PUBLISHED, UnavailableWindowError, reliability_leaf, state_leaf
 from verifier.workloads.errors import MalformedEvidenceError
 
 Case = Any  # of the conftest, which cannot be imported from
@@ -159,7 +159,7 @@ def test_work_out__committed_passage_that_was_not_found__is_noticed(case: Case) 
         return AnsweredPassage(notes, corpus.passages[notes], passage.relevance, corpus.proof(notes))
 
     forge(case, 1, elsewhere)
-    assert "finds something else" in case.result().refused[1]
+    assert case.result().refused == {1: FALSE}
 
 
 def test_work_out__index_of_other_texts__is_noticed(case: Case) -> None:
@@ -168,14 +168,16 @@ def test_work_out__index_of_other_texts__is_noticed(case: Case) -> None:
     index = case.publish(stuffed.index_block)
     honest = case.corpora[1].commitment
     case.book[1] = replace(case.book[1], commitments={1: replace(honest, index=index)})
-    assert "finds something else" in case.result().refused[1]
+    assert case.result().refused == {1: FALSE}
 
 
 def test_work_out__index_not_published__is_not_paid(case: Case) -> None:
+    honest = case.result()
     del case.blocks[case.book[1].commitments[1].index]
     result = case.result()
-    assert result.refused == {1: "its index is not published, or is none"}
+    assert result.refused == {1: NOT_PUBLISHED}
     assert owner(case, 1) not in result.shares
+    assert result.reliabilities == honest.reliabilities
 
 
 def test_work_out__answer_shorter_than_the_index_has__is_noticed(case: Case) -> None:

@@ -16,7 +16,7 @@ from chain.merkle import leaf_hash, verify_proof
 from verifier.retrieval.corpus import Corpus
 from verifier.retrieval.exchange import Answer, AnsweredPassage, SignedQuery
 from verifier.retrieval.learning import first_state, priors_of, standings_of, state_of
-from verifier.retrieval.records import RetrievalJob, Verdict, WindowHeader
+from verifier.retrieval.records import RetrievalJob, Verdict, WindowHeader, WindowState
 from verifier.retrieval.window import FALSE, NOT_PUBLISHED, UnavailableWindowError, reliability_leaf, state_leaf
 from verifier.workloads.errors import MalformedEvidenceError
 
@@ -137,6 +137,7 @@ def owner_account(source: int) -> Any:
 
 
 def test_work_out__source_that_states_its_own_relevance__is_not_paid_and_believed_less(case: Case) -> None:
+    case.records[0] = replace(case.records[0], feedback=None)  # as it is where an answer is forged
     honest = case.result()
     forge(case, 1, lambda passage: replace(passage, relevance=passage.relevance + 3))
     result = case.result()
@@ -168,6 +169,14 @@ def test_work_out__index_of_other_texts__is_noticed(case: Case) -> None:
     index = case.publish(stuffed.index_block)
     honest = case.corpora[1].commitment
     case.book[1] = replace(case.book[1], commitments={1: replace(honest, index=index)})
+    assert case.result().refused == {1: FALSE}
+
+
+def test_work_out__index_of_other_words_that_were_not_asked_for__is_noticed(case: Case) -> None:
+    """All relevances are as they should be: only the words of the passages are not those of the index."""
+    other = Corpus([text.replace("aircraft", "spaceship") for text in case.corpora[1].passages])
+    honest = case.corpora[1].commitment
+    case.book[1] = replace(case.book[1], commitments={1: replace(honest, index=case.publish(other.index_block))})
     assert case.result().refused == {1: FALSE}
 
 
@@ -261,6 +270,10 @@ def test_work_out__start_that_was_not_adopted__is_no_window(case: Case) -> None:
     case.next_window()
     case.ask("wing", believed=1)
     header, adopted = case.header, case.adopted
+    flattered = WindowState(1, {1: (0,) * 9}, first_state().grounding)
+    case.header = replace(header, state=case.publish(flattered.to_block()))
+    refused_as(case, "adopted last")
+    case.header = header
     case.adopted = bytes(32)
     refused_as(case, "adopted last")
     case.adopted = adopted

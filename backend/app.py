@@ -49,6 +49,7 @@ from backend.sources.assembly import open_sources
 from backend.workers import Workers
 from chain.deployment import Deployment
 from chain.network import Network
+from chain.outbox import Outbox
 from chain.sender import TransactionSender
 from chain.typed_data import Domain
 
@@ -80,12 +81,14 @@ class ChainSide:
     signatures: SignatureChecker
     network: Network | None = None
     sender: TransactionSender | None = None
+    outbox: Outbox | None = None
 
     @classmethod
     def connect(cls, settings: Settings, recorder: BaseAccount) -> "ChainSide":
         """The network that the settings name. Raises the errors of `Network.connect` and `Deployment.load`."""
         network = Network.connect(settings.rpc_url, Deployment.load(settings.deployment))
-        sender = TransactionSender(network.web3, recorder)
+        outbox = Outbox(settings.outbox_file)
+        sender = TransactionSender(network.web3, recorder, outbox=outbox, fee_limit=settings.fee_limit)
         return cls(
             deployment=network.deployment,
             source=NetworkSource(network),
@@ -95,7 +98,13 @@ class ChainSide:
             signatures=SignatureChecker(network.web3),
             network=network,
             sender=sender,
+            outbox=outbox,
         )
+
+    def close(self) -> None:
+        """Close the file of transactions that are not mined yet."""
+        if self.outbox is not None:
+            self.outbox.close()
 
 
 def create_app(
@@ -130,6 +139,7 @@ def create_app(
                 asking.close()
             services.leadership.release()
             services.database.close()
+            chain.close()
 
     app = FastAPI(
         title="Merit",

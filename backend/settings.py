@@ -35,6 +35,9 @@ class Settings(MeritSettings):
 
     # --- storage
     database_url: SecretStr = SecretStr("sqlite:///.merit/backend.db")
+    outbox: Path | None = Field(
+        None, description="file of transactions that are not mined yet; beside a SQLite database unless it is named"
+    )
     evidence_directory: Path = Path(".merit/evidence")
     evidence_limit: int = Field(64 << 20, ge=1, description="largest piece of evidence that is taken")
     evidence_retention: float = Field(
@@ -55,6 +58,14 @@ class Settings(MeritSettings):
     account_rate: float = Field(50.0, gt=0, description="signed requests a second that one account may make")
     body_limit: int = Field(1 << 20, ge=1, description="largest request body other than evidence")
     log_level: str = "info"
+
+    @property
+    def outbox_file(self) -> Path | None:
+        """Where signed transactions outlive the process; None, in memory, on a PostgreSQL database without `outbox`."""
+        url = self.database_url.get_secret_value()
+        if self.outbox is not None or not url.startswith("sqlite:///"):
+            return self.outbox
+        return Path(url.removeprefix("sqlite:///").partition("?")[0]).with_name("outbox.sqlite")
 
     @property
     def origin(self) -> str:

@@ -211,6 +211,7 @@ def running(settings: Settings, *, with_workers: bool = False) -> Iterator[Servi
             server.should_exit = True
             thread.join()
             app.state.services.database.close()
+            side.close()
             close_connections(side.network)
 
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 
 import pytest
 from pydantic import SecretStr
@@ -63,6 +63,39 @@ def test_service__killed_at_random__keeps_every_promise(
     assert {receipt.leaf.hash for receipt in receipts} <= set(on_chain)
 
 
+def test_recorder__killed_while_its_transaction_waits__sends_no_second(
+    chain: Chain, start: Start, database_url: str, tmp_path: Path
+) -> None:
+    job = chain.open_job()
+    kept = {"database_url": database_url, "outbox": tmp_path / "kept.sqlite"}
+    settings = settings_for(chain, tmp_path, port=free_port(), batch_leaves=1, **kept)
+    count = chain.network.web3.eth.get_transaction_count
+    before = count(chain.recorder.address)
+    chain.rpc("evm_setAutomine", False)
+    try:
+        url = f"http://127.0.0.1:{settings.port}"
+        with (
+            server(environment_of(settings)),
+            MeritClient(url, chain.network.domain, chain.contributor, sleep=lambda _: time.sleep(0.05)) as client,
+        ):
+            submit_once_it_is_up(client, job)
+            while count(chain.recorder.address, "pending") == before:
+                time.sleep(0.05)
+        with start(**kept) as service:
+            again = Thread(target=service.step, args=("recorder",))
+            again.start()
+            while again.is_alive():
+                again.join(3)  # time enough to send another
+                chain.mine()
+            service.step("indexer")
+            service.step("recorder")
+            (batch,) = service.client(chain).batches(job_id=job)
+    finally:
+        chain.rpc("evm_setAutomine", True)
+    assert batch["count"] == 1
+    assert count(chain.recorder.address) == before + 1
+
+
 def environment_of(settings: Settings) -> dict[str, str]:
     """The settings as a program takes them."""
     values = settings.model_dump(exclude_none=True)
@@ -70,6 +103,13 @@ def environment_of(settings: Settings) -> dict[str, str]:
         name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()
     }
     return os.environ | {f"MERIT_{name.upper()}": str(value) for name, value in plain.items()}
+
+
+def submit_once_it_is_up(client: MeritClient, job: int) -> None:
+    while True:
+        with suppress(ServiceUnavailableError):
+            client.submit(job, [Work(1, bytes(32), b"evidence")])
+            return
 
 
 def submit_until_killed(

@@ -62,3 +62,19 @@ def test_database_url__malformed__is_refused_in_one_sentence() -> None:
     for url in ("not a url", "oracle://somewhere/else"):
         with pytest.raises(InvalidSettingError, match="MERIT_DATABASE_URL is not a database's URL"):
             Database(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "named", "expected"),
+    [
+        ("sqlite:///folder/backend.db", None, Path("folder/outbox.sqlite")),
+        ("sqlite:////var/merit/backend.db?timeout=1", None, Path("/var/merit/outbox.sqlite")),
+        ("sqlite:///folder/backend.db", Path("named"), Path("named")),
+        ("postgresql://merit@/merit", None, None),
+        ("postgresql://merit@/merit", Path("named"), Path("named")),
+    ],
+)
+def test_outbox__is_beside_a_sqlite_database_unless_it_is_named(
+    url: str, named: Path | None, expected: Path | None
+) -> None:
+    assert Settings.load(database_url=url, outbox=named).outbox_file == expected

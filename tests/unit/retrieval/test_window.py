@@ -101,6 +101,7 @@ def test_work_out__judge_without_reference__moves_usefulness_alone(case: Case) -
     ]
     result = case.result()
     assert result.shares == {}
+    assert set(result.worth.values()) == {0}
     assert set(result.reliabilities.values()) == {100_000}
     standings = standings_of(result.state, {})
     assert standings.usefulness["1"].value > standings.usefulness["4"].value

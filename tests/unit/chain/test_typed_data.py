@@ -114,6 +114,26 @@ def test_signer__of_any_bytes__is_who_eth_account_says_or_nobody(signature: byte
         assert signer_of(message, candidate) == expected
 
 
+SOURCE_MESSAGES = {
+    "Query": "uint256 jobId,uint64 window,bytes32 nonce,uint32 count,string text",
+    "Feedback": "bytes32 query,uint8 verdict,bytes32[] shown,bytes32[] grounded",
+}
+SOURCE_VALUES = {**VALUES, "uint8": st.integers(0, 2), "bytes32[]": st.lists(VALUES["bytes32"], max_size=3)}
+
+
+@pytest.mark.parametrize("name", SOURCE_MESSAGES)
+@given(data=st.data())
+def test_message_to_sources__of_any_values__is_what_the_standard_encoder_gives(name: str, data: st.DataObject) -> None:
+    members = [member.split(" ") for member in SOURCE_MESSAGES[name].split(",")]
+    values = [data.draw(SOURCE_VALUES[kind]) for kind, _ in members]
+    signed = getattr(SourceDomain(31337, ADDRESS), name.lower())(*values)
+    assert signed == encode_typed_data(
+        {"name": "Merit", "version": "1", "chainId": 31337, "verifyingContract": ADDRESS},
+        {name: [{"name": member, "type": kind} for kind, member in members]},
+        {member: value for (_, member), value in zip(members, values, strict=True)},
+    )
+
+
 def standard(chain_id: int, name: str, values: list[Any]) -> SignableMessage:
     members = [member.split(" ") for member in TYPES[name].split(",")]
     return encode_typed_data(

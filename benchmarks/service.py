@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -295,7 +295,8 @@ def main() -> None:
             for name, url in databases(arguments.database_url, resources):
                 print(f"{name}, load average {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
                 with stage(url) as prepared:
-                    yield from measure(prepared, 4 if arguments.quick else 60)
+                    for row in measure(prepared, 4 if arguments.quick else 60):
+                        yield replace(row, name=f"{name}: {row.name}" if name else row.name)
 
     report(arguments, measured)
 

@@ -41,6 +41,11 @@ class Perceptron:
         """Of the samples that it is judged on, shape (samples,)."""
         return self._labels
 
+    @property
+    def samples(self) -> int:
+        """How many it is judged on."""
+        return self._labels.size
+
     def on(self, rows: Rows) -> "Perceptron":
         """The same model, judged on some of the samples."""
         return Perceptron(self.widths, self.features[rows], self._labels[rows])

@@ -40,12 +40,14 @@ def job() -> None:
 @with_connection
 def open_(
     connection: Connection,
-    data: Annotated[Path, typer.Option(help="Safetensors file with float32 features and int64 labels.")],
+    data: Annotated[Path, typer.Option(help="Safetensors file: float32 features, int64 labels; or int32 tokens.")],
     organiser: Annotated[str, typer.Option(help="Account that holds the rounds; not the one that pays.")],
     pot: Annotated[str, typer.Option(help="Tokens that a round pays.")],
     amount: Annotated[str, typer.Option(help="Tokens put into escrow: pots and audit fees of all rounds.")],
     kind: Annotated[OpenKind, typer.Option(help="Kind of work.")] = OpenKind.TRAINING,
-    widths: Annotated[str, typer.Option(help="Inputs, hidden layers and classes of the perceptron.")] = "64,32,10",
+    model: Annotated[
+        str, typer.Option(help="What is trained: a perceptron, convolution or gpt with its sizes, see docs/training.")
+    ] = "perceptron widths=64,32,10",
     assigned: Annotated[int, typer.Option(min=1, help="Rows of the data that each trainer is given in a round.")] = 48,
     evaluated: Annotated[int, typer.Option(min=1, help="Rows that decide what updates are worth.")] = 160,
     committee: Annotated[int, typer.Option(min=1, help="Verifiers that work each round out.")] = 5,
@@ -56,37 +58,37 @@ def open_(
 ) -> None:
     """Publish what is trained on which data, and open the job; prints its number."""
     # The other commands need neither safetensors nor the model.
-    from scoring.training import Perceptron, TrainingError  # noqa: PLC0415
     from verifier.node.specification import Specification  # noqa: PLC0415
     from verifier.training.examiner import WORDS  # noqa: PLC0415
     from verifier.training.ledger import KIND, WORKLOAD  # noqa: PLC0415
-    from verifier.training.local_update import initial_parameters  # noqa: PLC0415
     from verifier.workloads.errors import MalformedEvidenceError  # noqa: PLC0415
+    from verifier.workloads.training_models import named_model  # noqa: PLC0415
     from verifier.workloads.training_records import TrainingJob  # noqa: PLC0415
-    from verifier.workloads.training_tensors import read_data, write_parameters  # noqa: PLC0415
+    from verifier.workloads.training_tensors import write_parameters  # noqa: PLC0415
 
     if not is_address(organiser):
         raise UnreadableJobError(f"{organiser} is not an account; name the organiser's address.")
+    described = named_model(model)
     try:
         block = data.read_bytes()
-        model = Perceptron([int(width) for width in widths.split(",")], *read_data(block))
-    except (OSError, MalformedEvidenceError, TrainingError, ValueError) as error:
-        raise UnreadableJobError(f"{data} and --widths {widths} do not fit: {error}.") from error
+        described.judged(block)
+    except (OSError, MalformedEvidenceError) as error:
+        raise UnreadableJobError(f"{data} does not fit the model: {error}.") from error
 
     network = connection.network()
     sender, account = connection.sender(network), connection.account(network)
     units = 1
     with MeritClient(api, network.domain, account) as client:
-        described = TrainingJob(
+        trained = TrainingJob(
             organiser=to_checksum_address(organiser),
-            widths=model.widths,
-            parameters=client.put_evidence(write_parameters(initial_parameters(model, 0))),
+            model=described,
+            parameters=client.put_evidence(write_parameters(described.initial_parameters(0))),
             data=client.put_evidence(block),
             assigned=assigned,
             evaluated=evaluated,
             units=units,
         )
-        specification = Specification(KIND, WORKLOAD, client.put_evidence(described.to_block()))
+        specification = Specification(KIND, WORKLOAD, client.put_evidence(trained.to_block()))
         client.put_evidence(specification.to_block())
     price = parse_amount(pot)
     terms = Terms(

@@ -1,9 +1,7 @@
 """`merit train`: hold the rounds of a training job, take part in them, see what came of it."""
 
-import importlib
 import json
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -23,16 +21,11 @@ from scripts.cli.submit import DEFAULT_API, Api
 
 if TYPE_CHECKING:
     from verifier.training.rounds import Rounds
-    from verifier.training.trainer import LocalUpdate
 
 app = typer.Typer(help="Train models together, for pay by contribution.", no_args_is_help=True)
 
 Job = Annotated[int, typer.Option(help="Number of the job.")]
 Pause = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the chain.")]
-
-
-class UnusableFunctionError(MeritError):
-    """A training function that cannot be found."""
 
 
 @app.command()
@@ -84,7 +77,7 @@ def run(
     organiser: Annotated[str, typer.Option(help="URL at which the organiser takes entries.")],
     function: Annotated[
         str | None,
-        typer.Option(help="module:function that trains, see docs/training; plain descent on what is assigned if none."),
+        typer.Option(help="module:function or file.py:function that trains; else plain descent on the assigned rows."),
     ] = None,
     kept: Annotated[float, typer.Option(min=0.001, max=1, help="Fraction of the update that is sent.")] = 1.0,
     data: Annotated[Path, typer.Option(help="Directory where updates wait until they may be opened.")] = Path(
@@ -95,7 +88,8 @@ def run(
 ) -> None:
     """Take part in every round until interrupted: train, commit, open, claim."""
     from verifier.training.desk import post_entry  # noqa: PLC0415 - as above
-    from verifier.training.trainer import Trainer, train_on_assigned  # noqa: PLC0415
+    from verifier.training.own_function import load_function, train_on_assigned  # noqa: PLC0415
+    from verifier.training.trainer import Trainer  # noqa: PLC0415
 
     network = connection.network()
     account, stop = connection.account(network), _until_interrupted()
@@ -147,17 +141,6 @@ def status(
     for one in told:
         share = show_amount(int(one["share"]))
         typer.echo(f"{one['round']:>5} {one['trainers']:>13} {share:>16} {one['standing']:>8.2f}  {one['reason']}")
-
-
-def load_function(name: str) -> "LocalUpdate":
-    """The function that `module:function` names, looked for in the working directory too."""
-    module, _, function = name.partition(":")
-    sys.path.insert(0, str(Path.cwd()))
-    try:
-        found: LocalUpdate = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UnusableFunctionError(f"There is no function {name}; write module:function.") from error
-    return found
 
 
 @contextmanager

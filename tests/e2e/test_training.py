@@ -8,9 +8,11 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+import torch
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils.crypto import keccak
+from torch import nn
 
 from chain.deploy import deploy
 from chain.job_terms import Kind, Terms
@@ -36,10 +38,13 @@ from verifier.training.examiner import WORDS, TrainingExaminer
 from verifier.training.ledger import KIND, WORKLOAD, RoundLedger
 from verifier.training.local_update import descend, initial_parameters
 from verifier.training.organiser import CommitmentRefusedError, Entry, Organiser
+from verifier.training.own_function import LocalUpdate, TrainingData, own_update
 from verifier.training.rounds import ChangedEvidenceError, Rounds
 from verifier.training.simulation import digits_dataset, even_split
-from verifier.training.trainer import LocalUpdate, Trainer
+from verifier.training.trainer import Trainer
 from verifier.workloads.training import assigned_rows, share_leaf
+from verifier.workloads.training_models import PerceptronModel
+from verifier.workloads.training_networks import flattened, unflattened
 from verifier.workloads.training_records import TrainingJob
 from verifier.workloads.training_tensors import read_parameters, read_update, write_data, write_parameters
 
@@ -178,7 +183,7 @@ def publish_job(shelf: EvidenceShelf) -> bytes:
     model = Perceptron(WIDTHS, data.features, data.labels)
     job = TrainingJob(
         account("organiser").address,
-        WIDTHS,
+        PerceptronModel(widths=WIDTHS),
         shelf.publish(write_parameters(initial_parameters(model, 0))),
         shelf.publish(write_data(data.features[data.public], data.labels[data.public])),
         assigned=48,
@@ -215,11 +220,12 @@ def own_work(own: Rows, seed: int, *, flipped: bool = False, sign: int = 1) -> L
     """Training on one's own digits as well as on those assigned; with wrong labels or turned round by a poisoner."""
     data = digits_dataset()
 
-    def local_update(model: Perceptron, parameters: Floats, assigned: Rows, number: int) -> Floats:
-        rows = np.concatenate([own, data.public[assigned]])
+    def local_update(model: nn.Module, assigned: TrainingData, number: int) -> dict[str, torch.Tensor]:
+        rows = np.concatenate([own, data.public[assigned.rows]])
         labels = 9 - data.labels if flipped else data.labels
-        taught = Perceptron(WIDTHS, data.features, labels)
-        return sign * descend(taught, parameters, rows, np.random.default_rng([seed, number]))
+        taught, parameters = Perceptron(WIDTHS, data.features, labels), flattened(model.state_dict())
+        delta = sign * descend(taught, parameters, rows, np.random.default_rng([seed, number]))
+        return unflattened(parameters + delta, model)
 
     return local_update
 
@@ -227,9 +233,10 @@ def own_work(own: Rows, seed: int, *, flipped: bool = False, sign: int = 1) -> L
 def copied_work(victim: Trainer) -> LocalUpdate:
     """What another trainer is about to commit to, stolen from its disk."""
 
-    def local_update(model: Perceptron, parameters: Floats, assigned: Rows, number: int) -> Floats:
+    def local_update(model: nn.Module, assigned: TrainingData, number: int) -> dict[str, torch.Tensor]:
         stolen = victim.folder / f"{victim.rounds.job_id}-{number}.update"
-        return read_update(stolen.read_bytes(), model.size)
+        parameters = flattened(model.state_dict())
+        return unflattened(parameters + read_update(stolen.read_bytes(), parameters.size), model)
 
     return local_update
 
@@ -252,15 +259,18 @@ def accuracy(parameters: Floats) -> float:
 
 def clean_parameters(world: World, honest: list[Trainer], rounds: Rounds) -> Floats:
     """What the honest trainers make without anybody else, chain or valuation."""
-    data = digits_dataset()
-    model = Perceptron(WIDTHS, data.features[data.public], data.labels[data.public])
+    data, described = digits_dataset(), rounds.job.model
+    inputs, targets = described.tensors(write_data(data.features[data.public], data.labels[data.public]))
+    model = Perceptron(WIDTHS, data.features, data.labels)
     parameters = initial_parameters(model, 0)
     for number in range(1, ROUNDS + 1):
         assigned = [
             assigned_rows(rounds.job, world.job_id, number, trainer.address, len(data.public)) for trainer in honest
         ]
         updates = [
-            trainer.local_update(model, parameters, rows, number)
+            own_update(
+                trainer.local_update, described, TrainingData(inputs[rows], targets[rows], rows), parameters, number
+            )
             for trainer, rows in zip(honest, assigned, strict=True)
         ]
         parameters = parameters + np.mean(updates, axis=0)

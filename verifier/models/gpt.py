@@ -37,7 +37,8 @@ class Gpt(nn.Module):
     """A `CausalModel` in mixed precision: matrix products in the type of the weights, the rest in float32.
 
     The residual stream, the norms and the logits are float32 in every numeric class, so that what separates two honest
-    runs in bfloat16 is the rounding of the products' inputs, not that of the trace itself.
+    runs in bfloat16 is the rounding of the products' inputs, not that of the trace itself. Weights in double precision
+    are computed with as such.
     """
 
     def __init__(self, architecture: GptArchitecture) -> None:
@@ -68,7 +69,7 @@ class Gpt(nn.Module):
     def hidden(self, tokens: torch.Tensor, cache: "GptCache | None" = None) -> torch.Tensor:
         start = cache.length if cache else 0
         positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
-        states = self.token_embedding(tokens).float() + self.position_embedding(positions).float()
+        states = _wide(self.token_embedding(tokens)) + _wide(self.position_embedding(positions))
         for layer, block in enumerate(self.blocks):
             states = block(states, layer, cache)
         if cache:
@@ -76,7 +77,7 @@ class Gpt(nn.Module):
         return _normalised(states, self.norm)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        return hidden.float() @ self.token_embedding.weight.float().T
+        return _wide(hidden) @ _wide(self.token_embedding.weight).T
 
 
 def load_gpt(architecture: GptArchitecture, weights: Path, numeric_class: NumericClass) -> Gpt:
@@ -135,5 +136,10 @@ class _Block(nn.Module):
 
 
 def _normalised(states: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
-    """Layer normalisation in float32, like the residual stream, whatever the type of the weights."""
-    return functional.layer_norm(states, norm.normalized_shape, norm.weight.float(), norm.bias.float(), norm.eps)
+    """Layer normalisation in the type of the residual stream."""
+    return functional.layer_norm(states, norm.normalized_shape, _wide(norm.weight), _wide(norm.bias), norm.eps)
+
+
+def _wide(numbers: torch.Tensor) -> torch.Tensor:
+    """In float32, or in the double precision in which the rounds of training are valued."""
+    return numbers if numbers.dtype == torch.float64 else numbers.float()

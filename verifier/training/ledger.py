@@ -9,7 +9,7 @@ from verifier.node.specification import Specification
 from verifier.workloads.training import Adopted, Fetch, RecordedRound, UnavailableRoundError
 from verifier.workloads.training_records import TrainingJob
 
-KIND, WORKLOAD = "training", "perceptron"
+KIND, WORKLOAD = "training", "round"
 
 
 class RoundLedger:

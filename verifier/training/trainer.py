@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event as StopEvent
 
-import numpy as np
 import structlog
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
@@ -16,23 +15,13 @@ from chain.contribution import content_digest
 from chain.errors import MeritError
 from chain.network import Network
 from chain.sender import TransactionSender
-from scoring.training.models import Floats, Rows
-from scoring.training.perceptron import Perceptron
-from verifier.training.local_update import descend
+from scoring.training.models import Floats
 from verifier.training.organiser import Entry
+from verifier.training.own_function import LocalUpdate, TrainingData, UnusableFunctionError, own_update
 from verifier.training.rounds import Rounds
 from verifier.workloads.training import UnavailableRoundError, assigned_rows
 from verifier.workloads.training_records import Opening
-from verifier.workloads.training_tensors import read_data, read_parameters, write_update
-
-# From the model with the job's data, the parameters, the rows that are assigned, and the number of the round: what the
-# trainer's own work adds to the parameters, shape (d,). Own data is added to what is assigned, not put in its place.
-LocalUpdate = Callable[[Perceptron, Floats, Rows, int], Floats]
-
-
-def train_on_assigned(model: Perceptron, parameters: Floats, assigned: Rows, number: int) -> Floats:
-    """The `LocalUpdate` of a trainer without data of its own."""
-    return descend(model, parameters, assigned, np.random.default_rng(number))
+from verifier.workloads.training_tensors import read_parameters, write_update
 
 
 @dataclass(frozen=True)
@@ -61,7 +50,8 @@ class Trainer:
         """Train for the next round, keep the result, and commit to it; the commitment.
 
         What was kept for a round is committed to again instead of trained again, so that a trainer that was stopped
-        cannot commit twice. Raises UnavailableRoundError where the job or its parameters are not published.
+        cannot commit twice. Raises UnavailableRoundError where the job or its parameters are not published, and
+        UnusableFunctionError where the training function does not do its part.
         """
         header, state = self.rounds.next_header()
         path = self.folder / f"{self.rounds.job_id}-{header.number}.opening"
@@ -119,11 +109,13 @@ class Trainer:
             self.take_part()
 
     def run(self, stop: StopEvent, pause: float) -> None:
-        """Look every `pause` seconds until `stop` is set."""
+        """Look every `pause` seconds until `stop` is set. Raises UnusableFunctionError."""
         log = structlog.get_logger("merit.trainer").bind(trainer=self.address)
         while not stop.is_set():
             try:
                 self.look()
+            except UnusableFunctionError:
+                raise  # it would be called again and again
             except MeritError as error:
                 log.warning("look_failed", reason=str(error))
             stop.wait(pause)
@@ -133,10 +125,10 @@ class Trainer:
         blocks = [self.rounds.fetch(digest) for digest in (job.data, parameters)]
         if blocks[0] is None or blocks[1] is None:
             raise UnavailableRoundError("The job's data or its parameters are not published; try again later.")
-        features, labels = read_data(blocks[0])
-        model = Perceptron(job.widths, features, labels)
-        assigned = assigned_rows(job, self.rounds.job_id, number, self.address, len(labels))
-        return self.local_update(model, read_parameters(blocks[1], job.size), assigned, number)
+        inputs, targets = job.model.tensors(blocks[0])
+        rows = assigned_rows(job, self.rounds.job_id, number, self.address, len(targets))
+        data = TrainingData(inputs[rows], targets[rows], rows)
+        return own_update(self.local_update, job.model, data, read_parameters(blocks[1], job.size), number)
 
     @staticmethod
     def _write(path: Path, block: bytes) -> None:

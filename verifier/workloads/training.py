@@ -13,15 +13,13 @@ from chain.contribution import Leaf, MalformedRecordError, content_digest
 from chain.errors import MeritError
 from chain.merkle import leaf_hash, merkle_proof, merkle_root, verify_proof
 from chain.typed_data import Domain
-from scoring.training.errors import TrainingError
 from scoring.training.filters import Refusal
 from scoring.training.models import Floats, Rows
 from scoring.training.payout import payout
-from scoring.training.perceptron import Perceptron
 from scoring.training.rounds import Update, value_round
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.training_records import STANDING_UNIT, Opening, RoundHeader, RoundState, TrainingJob
-from verifier.workloads.training_tensors import read_data, read_parameters, read_update, write_parameters
+from verifier.workloads.training_tensors import read_parameters, read_update, write_parameters
 
 # The block with this SHA-256, or None where it is gone.
 Fetch = Callable[[bytes], bytes | None]
@@ -117,15 +115,11 @@ def work_out(fetch: Fetch, job: TrainingJob, domain: Domain, recorded: RecordedR
     if sum(leaf.units for leaf in recorded.leaves) != job.units:
         raise MalformedEvidenceError(f"a round of this job is paid by {job.units} units")
     base = read_parameters(_needed(fetch, state.parameters, "the parameters of the round before"), job.size)
-    features, labels = read_data(_needed(fetch, job.data, "the job's data"))
-    try:
-        model = Perceptron(job.widths, features, labels)
-    except TrainingError as error:
-        raise MalformedEvidenceError(str(error)) from error
+    model = job.model.judged(_needed(fetch, job.data, "the job's data"))
 
-    updates, places, refused = _opened(fetch, job, domain, recorded, header.number, len(labels))
+    updates, places, refused = _opened(fetch, job, domain, recorded, header.number, model.samples)
     taken = np.concatenate([update.assigned for update in updates]) if updates else np.empty(0, dtype=np.int64)
-    samples = np.setdiff1d(np.arange(len(labels)), taken)
+    samples = np.setdiff1d(np.arange(model.samples), taken)
     samples = _random(recorded.seed, "evaluated").permutation(samples)[: job.evaluated]
     if not samples.size:
         raise MalformedEvidenceError("the job's data is too small for so many trainers")

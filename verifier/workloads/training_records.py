@@ -3,7 +3,6 @@
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, TypeVar
 
 from eth_account.signers.base import BaseAccount
@@ -12,11 +11,11 @@ from eth_utils.address import to_checksum_address
 
 from chain.contribution import MalformedRecordError, canonical_json, content_digest
 from chain.typed_data import Domain, sign, signer_of
+from verifier.workloads.training_models import AnyModel, parse_model
 
 _Record = TypeVar("_Record", bound="TrainingJob | RoundHeader | RoundState | Opening")
 # A standing is kept in millionths, so that everybody writes the same number.
 STANDING_UNIT = 10**6
-_MOST_PARAMETERS = 2**26
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,13 @@ class TrainingJob:
     """What is trained, on what, and what a round of it costs; `Specification.model` is its digest.
 
     organiser: the only account whose batches are rounds of the job; otherwise anybody could hold a round for itself.
-    widths: of the layers of a perceptron. parameters, data: digests of safetensors blocks with the first parameters and
-    with features and labels. assigned: rows of the data that each trainer is given in a round. evaluated: rows that
-    decide what updates are worth. units: what a round is paid by.
+    parameters, data: digests of safetensors blocks with the first parameters and with the samples. assigned: rows of
+    the data that each trainer is given in a round. evaluated: rows that decide what updates are worth. units: what a
+    round is paid by.
     """
 
     organiser: ChecksumAddress
-    widths: tuple[int, ...]
+    model: AnyModel
     parameters: bytes
     data: bytes
     assigned: int
@@ -40,7 +39,7 @@ class TrainingJob:
     @property
     def size(self) -> int:
         """Number of parameters."""
-        return sum((inputs + 1) * outputs for inputs, outputs in pairwise(self.widths))
+        return self.model.size
 
     def to_block(self) -> bytes:
         """The canonical block."""
@@ -49,10 +48,10 @@ class TrainingJob:
                 "assigned": self.assigned,
                 "data": self.data.hex(),
                 "evaluated": self.evaluated,
+                "model": self.model.to_raw(),
                 "organiser": self.organiser,
                 "parameters": self.parameters.hex(),
                 "units": self.units,
-                "widths": list(self.widths),
             }
         )
 
@@ -61,19 +60,15 @@ class TrainingJob:
         """Parse a stranger's block. Raises `MalformedRecordError`."""
 
         def read(raw: Any) -> TrainingJob:
-            widths = tuple(_count(width, 2**20) for width in raw["widths"])
-            job = cls(
+            return cls(
                 to_checksum_address(raw["organiser"]),
-                widths,
+                parse_model(raw["model"]),
                 _digest(raw["parameters"]),
                 _digest(raw["data"]),
                 _count(raw["assigned"], 2**20),
                 _count(raw["evaluated"], 2**20),
                 _count(raw["units"], 2**64 - 1),
             )
-            if not 2 <= len(widths) <= 16 or job.size > _MOST_PARAMETERS:
-                raise ValueError("the model is too large")
-            return job
 
         return _parsed(block, read, "a training job")
 

@@ -36,6 +36,21 @@ def read_data(block: bytes) -> tuple[Floats, Rows]:
     return features.astype(np.float64), labels
 
 
+def write_tokens(tokens: Rows) -> bytes:
+    """Texts as tokens, shape (samples, length)."""
+    return save({"tokens": tokens.astype(np.int32)})
+
+
+def read_tokens(block: bytes, length: int, vocabulary: int) -> Rows:
+    """Texts of `length` tokens below `vocabulary`, shape (samples, length). Raises MalformedEvidenceError."""
+    tokens = _tensors(block, {"tokens"})["tokens"]
+    if tokens.dtype != np.int32 or tokens.ndim != 2 or tokens.shape[1] != length or not len(tokens):
+        raise MalformedEvidenceError(f"expected one text or more, in rows of {length} 32-bit tokens")
+    if tokens.min() < 0 or tokens.max() >= vocabulary:
+        raise MalformedEvidenceError(f"tokens are from 0 to {vocabulary - 1}")
+    return tokens.astype(np.int64)
+
+
 def write_update(delta: Floats, kept: float = 1.0) -> bytes:
     """An update, shape (d,), whole in single precision; or, if only a fraction is `kept`, its largest values.
 

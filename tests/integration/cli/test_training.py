@@ -33,7 +33,8 @@ def test_job_open__data_that_does_not_fit__says_which(merit: Merit, rpc: str, de
     assert "safetensors" in opened(merit, rpc, data)
     data.write_bytes(write_data(np.zeros((4, 3)), np.zeros(4, dtype=np.int64)))
     assert "expected samples of 64 features" in opened(merit, rpc, data)
-    assert "--widths 3,x" in opened(merit, rpc, data, "--widths", "3,x")
+    assert "widths=3,x" in opened(merit, rpc, data, "--model", "perceptron widths=3,x")
+    assert "malformed" in opened(merit, rpc, data, "--model", "transformer widths=3")
     assert deployed.escrow.functions.jobCount().call() == 0
 
 
@@ -58,10 +59,11 @@ def test_train_status__no_such_job__one_sentence(merit: Merit, rpc: str, deploye
     assert answer.refusal.endswith(".")
 
 
-@pytest.mark.parametrize("name", ["nowhere:function", "json:nothing", "json", ""])
+@pytest.mark.parametrize("name", ["nowhere:function", "json:nothing", "json:__name__", "json", "", "nowhere.py:f"])
 def test_train_run__function_that_is_not_there__says_how_to_name_one(
     merit: Merit, rpc: str, deployed: Network, name: str
 ) -> None:
     answer = merit("train", "run", "--job", "1", "--organiser", "http://127.0.0.1:1", "--function", name, "--rpc", rpc)
     assert answer.status == 1
-    assert answer.refusal == f"There is no function {name}; write module:function."
+    assert answer.refusal.endswith("; write module:function or file.py:function.")
+    assert answer.refusal.startswith((f"There is no function {name};", f"{name} does not load: "))

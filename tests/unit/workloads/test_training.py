@@ -48,17 +48,19 @@ ELSEWHERE = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from tests.unit.workloads.test_training import Case
-from scoring.training import perceptron
-perceptron.CHUNK = int(sys.argv[2])
-print(Case().result().payload.hex())
+from scoring.training import models, perceptron
+from verifier.workloads import training_networks
+models.CHUNK = perceptron.CHUNK = training_networks._SAMPLES = int(sys.argv[3])
+print(Case(sys.argv[2]).result().payload.hex())
 """
+FAMILIES = ["perceptron", "convolution", "gpt"]
 
 
 class Case:
-    """The round of the vector, for tests to change; `blocks` is what the evidence store has."""
+    """A round of the vector, for tests to change; `blocks` is what the evidence store has."""
 
-    def __init__(self) -> None:
-        self.told: dict[str, Any] = json.loads(VECTOR.read_text())
+    def __init__(self, family: str = "perceptron") -> None:
+        self.told: dict[str, Any] = json.loads(VECTOR.read_text())["rounds"][family]
         self.blocks: dict[bytes, bytes] = {}
         for text in self.told["blocks"]:
             self.publish(base64.b64decode(text))
@@ -111,8 +113,9 @@ def signed(case: Case, account: LocalAccount, update: bytes, number: int = 1) ->
     )
 
 
-def test_work_out__vector__payload_shares_and_parameters() -> None:
-    case = Case()
+@pytest.mark.parametrize("family", FAMILIES)
+def test_work_out__vector__payload_shares_and_parameters(family: str) -> None:
+    case = Case(family)
     result = case.result()
     assert result.payload.hex() == case.told["payload"]
     assert {name: str(share) for name, share in result.shares.items()} == case.told["shares"]
@@ -121,14 +124,22 @@ def test_work_out__vector__payload_shares_and_parameters() -> None:
     assert trainer(4).address not in result.shares, "the sign flipper"
 
 
-@pytest.mark.parametrize(("threads", "chunk"), [("1", "64"), ("2", "5")])
-def test_work_out__another_process_thread_count_and_batch_size__same_payload(threads: str, chunk: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "threads", "chunk"), [("perceptron", "1", "64"), *((family, "2", "25") for family in FAMILIES)]
+)
+def test_work_out__another_process_thread_count_and_batch_size__same_payload(
+    family: str, threads: str, chunk: str
+) -> None:
     root = str(Path(__file__).parents[3])
     environment = os.environ | {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": threads}
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, root, chunk], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-c", ELSEWHERE, root, family, chunk],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout.strip() == Case().told["payload"]
+    assert done.stdout.strip() == Case(family).told["payload"]
 
 
 def test_result__proofs__lead_to_the_payload() -> None:
@@ -284,7 +295,10 @@ def test_records__any_bytes__are_refused(block: bytes) -> None:
         read_update(block, 3)
 
 
-def test_training_job__huge_model__refused() -> None:
-    job = replace(Case().job, widths=(2**20, 2**20, 2))
-    with pytest.raises(MalformedRecordError):
-        TrainingJob.from_block(job.to_block())
+@pytest.mark.parametrize("family", FAMILIES)
+def test_work_out__data_of_another_model__refused(family: str) -> None:
+    case = Case(family)
+    other = Case("gpt" if family != "gpt" else "perceptron")
+    case.job = replace(case.job, data=case.publish(other.blocks[other.job.data]))
+    with pytest.raises(MalformedEvidenceError):
+        case.result()

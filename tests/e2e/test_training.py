@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Protocol
 
 import httpx
 import numpy as np
@@ -68,6 +69,12 @@ class LyingExaminer(TrainingExaminer):
         return replace(found, payload=share_leaf(assignment.batch_id, account("verifier 0").address, POT))
 
 
+class Onlooker(Protocol):
+    """Whoever works out the rounds that are being decided."""
+
+    def look(self) -> None: ...
+
+
 @dataclass
 class World:
     """A chain with a training job, its organiser, a committee of five and a store of evidence."""
@@ -122,7 +129,7 @@ class World:
         court = SceneCourt(self.network, verifier, self.reading)
         self.committee.append(VerifierNode(court, history, journal, examiner, executors, patience=0, pause=0))
 
-    def settle(self, organiser: Organiser) -> None:
+    def settle(self, organiser: Onlooker) -> None:
         """Let everyone act until all batches are settled."""
         court, start = self.network.court, self.network.deployment.block
         for _ in range(60):

@@ -82,10 +82,11 @@ class Trainer:
         for path in sorted(self.folder.glob(f"{self.rounds.job_id}-*.opening")):
             if self.rounds.batch_of(content_digest(path.read_bytes())) is not None:
                 update = path.with_suffix(".update")
-                self.publish(update.read_bytes())
-                self.publish(path.read_bytes())
+                if update.exists():  # otherwise it was published, and this was stopped before the opening was removed
+                    self.publish(update.read_bytes())
+                    self.publish(path.read_bytes())
+                    update.unlink()
                 path.unlink()
-                update.unlink()
                 opened += 1
         return opened
 

@@ -32,7 +32,7 @@ def test_first_example__from_nothing_to_a_paid_contribution(
         for _ in range(20):  # one batch in five is drawn for an audit, and without verifiers refunded
             monkeypatch.setenv("MERIT_JOB", str(chain.open_job()))
             exec(compile(code, PAGE.name, "exec"), {})
-            if "was paid" in capsys.readouterr().out:
+            if "Its batch was paid" in capsys.readouterr().out:
                 break
     assert chain.network.escrow.functions.creditOf(chain.contributor.address).call() == 32 * PRICE
 

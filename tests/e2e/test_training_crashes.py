@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -85,8 +86,11 @@ class Stage:
         self.start_organiser()
         if not self.organiser.rounds.is_pending():
             for trainer in self.trainers:
-                self.started(trainer).take_part()
+                self.insist(partial(self.enter, trainer))
             self.organiser.record()
+
+    def enter(self, trainer: Trainer) -> None:
+        self.started(trainer).take_part()
 
     def look(self) -> None:
         """As `Organiser.look`."""
@@ -180,6 +184,22 @@ def test_round__trainer_and_organiser_killed_at_every_step__each_commits_once_an
         "before sending record",
         "before sending claim",
     }
+
+
+def test_round__recorded_again_before_it_is_settled__is_paid_once(world: World) -> None:
+    """By an organiser that forgot, or pays its friends twice for the same commitments."""
+    organiser, forgetful = world.organiser(), world.organiser()
+    trainers = honest_trainers(world, organiser)
+    for trainer in trainers:
+        trainer.take_part()
+        replace(trainer, enter=forgetful.enter).take_part()
+    first, again = organiser.record(), forgetful.record()
+    for trainer in trainers:
+        trainer.open()
+    world.settle(organiser)
+    outcomes = {audit.batch_id: audit.outcome for audit in organiser.rounds.ledger.audits(world.job_id)}
+    assert outcomes == {first: BatchOutcome.PASS, again: BatchOutcome.FRAUD}
+    assert sum(trainer.claim() for trainer in trainers) == POT
 
 
 def test_round__organiser_gone_once_it_has_recorded__everyone_is_paid(world: World) -> None:

@@ -1,11 +1,14 @@
 """What the chain says of training jobs: which rounds are adopted, what each pays, under which seed it is valued."""
 
+from itertools import takewhile
+
 from chain.calls import reading
 from chain.contribution import Batch, Leaf, MalformedRecordError, build_batch, parse_manifest
 from chain.events import Event, EventLog
 from chain.network import Network
 from verifier.node.audit import Audit, fold
 from verifier.node.specification import Specification
+from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.training import Adopted, Fetch, RecordedRound, UnavailableRoundError
 from verifier.workloads.training_records import TrainingJob
 
@@ -81,10 +84,20 @@ class RoundLedger:
         return leaves
 
     def recorded(self, batch_id: bytes, batch: Batch, seed: bytes, fetch: Fetch) -> RecordedRound:
-        """A batch as a round. Raises as `leaves`."""
+        """A batch as a round. Raises as `leaves`, and MalformedEvidenceError for one that overlaps with another.
+
+        Two at once would start from the same state, and pay the same work twice.
+        """
+        if self._overlaps(batch_id, batch.job_id):
+            raise MalformedEvidenceError("a round of the job was still being decided on when this one was recorded")
         leaves = self.leaves(batch, fetch)
         adopted = self.adopted(batch.job_id, self.recorded_block(batch_id))
         return RecordedRound(batch.job_id, batch_id, leaves, self.pot(batch), seed, adopted)
+
+    def _overlaps(self, batch_id: bytes, job_id: int) -> bool:
+        block = self.recorded_block(batch_id)
+        earlier = takewhile(lambda audit: audit.batch_id != batch_id, self.audits(job_id))
+        return any(audit.settled_block is None or audit.settled_block > block for audit in earlier)
 
 
 def is_training(specification: bytes | None) -> bool:

@@ -2,13 +2,17 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Event
 from typing import Any
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 import torch
+from eth_account import Account
 from torch import nn
 
+from chain.errors import ChainUnavailableError
 from verifier.training.own_function import (
     LocalUpdate,
     TrainingData,
@@ -17,6 +21,7 @@ from verifier.training.own_function import (
     own_update,
     train_on_assigned,
 )
+from verifier.training.trainer import Trainer
 from verifier.workloads.training_models import AnyModel, named_model
 from verifier.workloads.training_networks import cross_entropy, flattened
 from verifier.workloads.training_tensors import write_data
@@ -102,3 +107,14 @@ def test_load_function__file_that_does_not_load__one_sentence(tmp_path: Path, pr
         load_function(f"{path}:local_update")
     assert "\n" not in str(refused.value)
     assert str(refused.value).endswith("; write module:function or file.py:function.")
+
+
+def test_trainer_run__unusable_function__ends_it_and_a_silent_chain_does_not(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trainer = Trainer(Account.create(), Mock(), Mock(), Mock(), Mock(), train_on_assigned, tmp_path)
+    looks = Mock(side_effect=[ChainUnavailableError("The chain is silent."), UnusableFunctionError("It raised.")])
+    monkeypatch.setattr(Trainer, "look", looks)
+    with pytest.raises(UnusableFunctionError, match="It raised"):
+        trainer.run(Event(), pause=0)
+    assert looks.call_count == 2

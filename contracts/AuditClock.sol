@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 
 import {IAuditCourt} from "./interfaces/IAuditCourt.sol";
+import {AuditSlot} from "./libraries/AuditSlot.sol";
 
 /// @title The part of the court that knows in which phase an audit is, and until when
 /// @dev Phases that end by time are not written: `auditOf` tells them from what is stored and the clock.
@@ -42,19 +43,7 @@ abstract contract AuditClock is IAuditCourt, EIP712 {
     }
 
     function auditOf(bytes32 batchId) public view returns (Audit memory audit) {
-        audit = _audits[batchId];
-        if (audit.phase == Phase.COMMIT && block.timestamp >= _deadline(audit)) {
-            audit.since += _commitWindow;
-            audit.phase = audit.committed == 0 ? Phase.TALLY : audit.shared ? Phase.REVEAL : Phase.DISCLOSE;
-        }
-        if (audit.phase == Phase.DISCLOSE && block.timestamp >= _deadline(audit)) {
-            audit.since += _discloseWindow;
-            audit.phase = Phase.REVEAL;
-        }
-        if (audit.phase == Phase.REVEAL && block.timestamp >= _deadline(audit)) {
-            audit.since += _revealWindow;
-            audit.phase = Phase.TALLY;
-        }
+        _read(batchId, audit);
     }
 
     function deadlineOf(bytes32 batchId) external view returns (uint256) {
@@ -69,16 +58,43 @@ abstract contract AuditClock is IAuditCourt, EIP712 {
 
     function _load(Batch calldata batch, Phase needed) internal view returns (bytes32 batchId, Audit memory audit) {
         batchId = hashBatch(batch);
-        audit = _load(batchId, needed);
+        _read(batchId, audit);
+        _checkPhase(batchId, audit, needed);
     }
 
     function _load(bytes32 batchId, Phase needed) internal view returns (Audit memory audit) {
-        audit = auditOf(batchId);
+        _read(batchId, audit);
+        _checkPhase(batchId, audit, needed);
+    }
+
+    /// @dev What `auditOf` returns, in the memory that `audit` has.
+    function _read(bytes32 batchId, Audit memory audit) private view {
+        AuditSlot.load(_audits[batchId], audit);
+        if (audit.phase == Phase.COMMIT && block.timestamp >= _deadline(audit)) {
+            audit.since += _commitWindow;
+            audit.phase = audit.committed == 0 ? Phase.TALLY : audit.shared ? Phase.REVEAL : Phase.DISCLOSE;
+        }
+        if (audit.phase == Phase.DISCLOSE && block.timestamp >= _deadline(audit)) {
+            audit.since += _discloseWindow;
+            audit.phase = Phase.REVEAL;
+        }
+        if (audit.phase == Phase.REVEAL && block.timestamp >= _deadline(audit)) {
+            audit.since += _revealWindow;
+            audit.phase = Phase.TALLY;
+        }
+    }
+
+    function _checkPhase(bytes32 batchId, Audit memory audit, Phase needed) private pure {
         require(audit.phase == needed, AuditCourtWrongPhase(batchId, audit.phase, needed));
     }
 
+    /// @dev As `hashBatch`, of a batch that is already in memory.
+    function _hashBatch(Batch memory batch) internal view returns (bytes32 batchId) {
+        return _hashTypedDataV4(keccak256(abi.encode(BATCH_TYPEHASH, batch)));
+    }
+
     function _save(bytes32 batchId, Audit memory audit) internal {
-        _audits[batchId] = audit;
+        AuditSlot.store(_audits[batchId], audit);
     }
 
     function _begin(bytes32 batchId, Audit memory audit, Phase phase) internal {

@@ -34,7 +34,7 @@ contract AuditCourt is AuditTally, AccessManaged, Pausable, ReentrancyGuardTrans
     mapping(bytes32 batchId => bytes32) private _sampleSeeds;
     /// @dev Allocation root that the standing decision adopted.
     mapping(bytes32 batchId => bytes32) private _payloads;
-    mapping(uint256 jobId => mapping(address contributor => uint64)) public nextLeaf;
+    mapping(uint256 jobId => mapping(address contributor => uint256)) public nextLeaf;
     /// @dev Block of the announcement.
     mapping(bytes32 commitment => uint256) private _canaries;
 
@@ -65,32 +65,29 @@ contract AuditCourt is AuditTally, AccessManaged, Pausable, ReentrancyGuardTrans
         }
     }
 
-    function _record(Batch calldata batch, bytes calldata signature) private {
+    function _record(Batch memory batch, bytes calldata signature) private {
         (uint256 jobId, address contributor) = (batch.jobId, batch.contributor);
         require(batch.count != 0 && batch.units != 0, AuditCourtEmptyBatch());
         require(block.timestamp <= batch.deadline, AuditCourtSignatureExpired(batch.deadline));
-        uint64 expected = nextLeaf[jobId][contributor];
+        uint256 expected = nextLeaf[jobId][contributor];
         require(batch.first == expected, AuditCourtUnexpectedFirst(jobId, contributor, expected, batch.first));
         nextLeaf[jobId][contributor] = expected + batch.count;
 
-        bytes32 batchId = hashBatch(batch);
+        bytes32 batchId = _hashBatch(batch);
         _checkSignature(batchId, contributor, signature);
-        (address requester, IJobEscrow.Kind kind, uint256 slash, uint8 samples, uint8 words) =
-            escrow.reserve(jobId, batch.units);
+        (address requester, IJobEscrow.Kind kind, uint256 slash) = escrow.reserve(jobId, batch.units);
         require(contributor != requester, AuditCourtSelfDealing(contributor));
         vault.lock(contributor, slash);
 
         Audit memory audit;
         audit.phase = Phase.RECORDED;
-        audit.samples = samples < batch.count ? samples : uint8(batch.count);
-        audit.words = words;
         audit.shared = kind != IJobEscrow.Kind.INFERENCE;
         audit.certain = audit.shared; // Only a committee can say how a shared batch is paid.
         audit.recordedBlock = uint48(block.number);
         audit.seedBlock = uint48(block.number) + _seedDelay;
         audit.since = uint48(block.timestamp);
         _save(batchId, audit);
-        emit Recorded(batchId, jobId, contributor, requester, batch, audit.seedBlock);
+        emit Recorded(batchId, requester, batch, audit.seedBlock);
     }
 
     /// @dev By the account's key; if not, the account is asked (ERC-1271).
@@ -126,6 +123,10 @@ contract AuditCourt is AuditTally, AccessManaged, Pausable, ReentrancyGuardTrans
         }
 
         bool first = audit.committeeSize == 0;
+        if (first) {
+            audit.samples = terms.samples < batch.count ? terms.samples : uint8(batch.count);
+            audit.words = terms.words;
+        }
         uint256 size = first ? terms.committeeSize : _larger(audit.committeeSize);
         address[] memory committee;
         try vault.drawCommittee(seed, audit.seedBlock, size, batch.contributor, requester) returns (

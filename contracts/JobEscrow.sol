@@ -19,6 +19,31 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
     using SafeERC20 for IERC20;
     using TokenIntake for IERC20;
 
+    /// @dev A job in storage, slot by slot: `reserve` uses the first three alone, `termsOf` all but the third.
+    struct Entry {
+        Kind kind;
+        uint96 price;
+        uint96 auditFee;
+        uint48 expiry;
+        // the second slot
+        address owner;
+        uint96 slashPerUnit;
+        // the third
+        uint192 funds; // `free` in the lower 96 bits, `reserved` in the upper: one store writes both
+        bool closed;
+        // the fourth
+        bytes32 specification;
+        // the fifth
+        uint16 auditRateFloor;
+        uint16 auditRateCeiling;
+        uint8 committeeSize;
+        uint8 samples;
+        uint8 words;
+        uint16 tau;
+        uint16 soft;
+        uint16 hard;
+    }
+
     uint256 public constant CLAIMS_LIMIT = 64;
     uint256 private constant FEE_RATE_LIMIT = 2_000;
 
@@ -30,7 +55,7 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
 
     uint16 public detection;
     uint256 public jobCount;
-    mapping(uint256 jobId => Job) private _jobs;
+    mapping(uint256 jobId => Entry) private _jobs;
     mapping(bytes32 batchId => Pot) private _pots;
     mapping(bytes32 batchId => mapping(address account => Share)) private _shares;
     mapping(address account => uint256) public creditOf;
@@ -75,17 +100,20 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
     }
 
     function topUp(uint256 jobId, uint256 amount) external nonReentrant {
-        Job storage job = _liveJob(jobId);
-        job.free += _pull(job, msg.sender, amount);
+        Entry storage job = _jobs[jobId];
+        _checkLive(jobId, job.owner, job.closed, job.expiry);
+        _pull(job, msg.sender, amount);
+        (uint96 free, uint96 reserved) = _split(job.funds);
+        job.funds = _joined(free + uint96(amount), reserved);
         emit JobToppedUp(jobId, msg.sender, amount);
     }
 
     function close(uint256 jobId) external nonReentrant {
-        Job storage job = _job(jobId);
+        Entry storage job = _job(jobId);
         require(!job.closed, JobEscrowClosed(jobId));
-        require(msg.sender == job.owner || block.timestamp >= job.terms.expiry, JobEscrowNotOwner(jobId, msg.sender));
-        uint256 refund = job.free;
-        job.free = 0;
+        require(msg.sender == job.owner || block.timestamp >= job.expiry, JobEscrowNotOwner(jobId, msg.sender));
+        (uint96 refund, uint96 reserved) = _split(job.funds);
+        job.funds = _joined(0, reserved);
         job.closed = true;
         creditOf[job.owner] += refund;
         emit JobClosed(jobId, refund);
@@ -123,7 +151,7 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
         uint256 left = pot.left;
         require(left != 0, JobEscrowZeroAmount());
         pot.left = 0;
-        _giveBack(_jobs[pot.jobId], left);
+        _release(pot.jobId, _jobs[pot.jobId], 0, left);
         emit PotReturned(batchId, left);
     }
 
@@ -133,49 +161,47 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
         external
         onlyCourt
         nonReentrant
-        returns (address owner, Kind kind, uint256 slash, uint8 samples, uint8 words)
+        returns (address owner, Kind kind, uint256 slash)
     {
-        Job storage job = _liveJob(jobId);
-        Terms storage terms = job.terms;
-        uint256 amount = units * terms.price + terms.auditFee;
-        uint256 free = job.free;
+        Entry storage job = _jobs[jobId];
+        (owner, kind, slash) = (job.owner, job.kind, units * job.slashPerUnit);
+        _checkLive(jobId, owner, job.closed, job.expiry);
+        uint256 amount = units * job.price + job.auditFee;
+        (uint96 free, uint96 reserved) = _split(job.funds);
         require(amount <= free, JobEscrowInsufficientFunds(jobId, free, amount));
-        job.free = uint96(free - amount);
-        job.reserved += uint96(amount);
-        return (job.owner, terms.kind, units * terms.slashPerUnit, terms.samples, terms.words);
+        job.funds = _joined(free - uint96(amount), reserved + uint96(amount));
     }
 
     function postBond(uint256 jobId, address from, uint256 amount) external onlyCourt nonReentrant {
-        Job storage job = _jobs[jobId];
-        job.reserved += _pull(job, from, amount);
+        Entry storage job = _jobs[jobId];
+        _pull(job, from, amount);
+        (uint96 free, uint96 reserved) = _split(job.funds);
+        job.funds = _joined(free, reserved + uint96(amount));
         emit BondPosted(jobId, from, amount);
     }
 
     function payFees(uint256 jobId, address[] calldata verifiers, uint256 pool) external onlyCourt nonReentrant {
-        Job storage job = _jobs[jobId];
+        Entry storage job = _jobs[jobId];
         bool shared = verifiers.length != 0;
         uint256 fee = shared ? pool * feeRate / Economics.ONE : 0;
         uint256 each = shared ? (pool - fee) / verifiers.length : 0;
         uint256 returned = pool - fee - each * verifiers.length;
-        _unreserve(jobId, job, pool);
+        _release(jobId, job, pool, returned);
         creditOf[feeCollector] += fee;
         for (uint256 i = 0; i < verifiers.length; ++i) {
             creditOf[verifiers[i]] += each;
         }
-        _giveBack(job, returned);
         emit FeesPaid(jobId, verifiers, each, fee, returned);
     }
 
     function settle(uint256 jobId, address account, uint256 paid, uint256 returned) external onlyCourt nonReentrant {
-        Job storage job = _jobs[jobId];
-        _unreserve(jobId, job, paid + returned);
+        _release(jobId, _jobs[jobId], paid + returned, returned);
         if (paid != 0) creditOf[account] += paid;
-        _giveBack(job, returned);
         emit JobSettled(jobId, account, paid, returned);
     }
 
     function fillPot(uint256 jobId, bytes32 batchId, bytes32 root, uint256 amount) external onlyCourt nonReentrant {
-        _unreserve(jobId, _jobs[jobId], amount);
+        _release(jobId, _jobs[jobId], amount, 0);
         uint48 until = uint48(block.timestamp) + claimWindow;
         _pots[batchId] = Pot(root, uint96(amount), until, uint64(jobId));
         emit PotFilled(jobId, batchId, root, amount, until);
@@ -211,12 +237,14 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
     // ------------------------------------------------------------------------------------------ views
 
     function jobOf(uint256 jobId) external view returns (Job memory) {
-        return _job(jobId);
+        Entry storage job = _job(jobId);
+        (uint96 free, uint96 reserved) = _split(job.funds);
+        return Job(_termsOf(job), free, reserved, job.owner, job.closed);
     }
 
     function termsOf(uint256 jobId) external view returns (Terms memory terms, address owner) {
-        Job storage job = _job(jobId);
-        return (job.terms, job.owner);
+        Entry storage job = _job(jobId);
+        return (_termsOf(job), job.owner);
     }
 
     function potOf(bytes32 batchId) external view returns (Pot memory) {
@@ -232,10 +260,28 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
     function _open(Terms calldata terms, uint256 amount) private returns (uint256 jobId) {
         _checkTerms(terms);
         jobId = ++jobCount;
-        Job storage job = _jobs[jobId];
-        job.terms = terms;
-        job.owner = msg.sender;
-        job.free = _pull(job, msg.sender, amount);
+        _jobs[jobId] = Entry({
+            kind: terms.kind,
+            price: terms.price,
+            auditFee: terms.auditFee,
+            expiry: terms.expiry,
+            owner: msg.sender,
+            slashPerUnit: terms.slashPerUnit,
+            funds: 0,
+            closed: false,
+            specification: terms.specification,
+            auditRateFloor: terms.auditRateFloor,
+            auditRateCeiling: terms.auditRateCeiling,
+            committeeSize: terms.committeeSize,
+            samples: terms.samples,
+            words: terms.words,
+            tau: terms.tau,
+            soft: terms.soft,
+            hard: terms.hard
+        });
+        Entry storage job = _jobs[jobId];
+        _pull(job, msg.sender, amount);
+        job.funds = _joined(uint96(amount), 0);
         emit JobOpened(jobId, msg.sender, terms, amount);
     }
 
@@ -283,35 +329,61 @@ contract JobEscrow is IJobEscrow, AccessManaged, Pausable, ReentrancyGuardTransi
     }
 
     /// @dev Pulls exactly `amount` and keeps a job's money within 96 bits, so that no later settlement can overflow.
-    function _pull(Job storage job, address from, uint256 amount) private returns (uint96) {
+    function _pull(Entry storage job, address from, uint256 amount) private {
         require(amount != 0, JobEscrowZeroAmount());
-        uint256 room = type(uint96).max - uint256(job.free) - job.reserved;
+        (uint96 free, uint96 reserved) = _split(job.funds);
+        uint256 room = type(uint96).max - uint256(free) - reserved;
         require(amount <= room, JobEscrowAmountTooLarge(amount));
         token.pullFrom(from, amount);
-        return uint96(amount);
     }
 
-    function _unreserve(uint256 jobId, Job storage job, uint256 amount) private {
-        uint256 reserved = job.reserved;
+    /// @dev The money of a job as `Entry` keeps it.
+    function _joined(uint96 free, uint96 reserved) private pure returns (uint192 funds) {
+        return uint192(reserved) << 96 | free;
+    }
+
+    function _split(uint192 funds) private pure returns (uint96 free, uint96 reserved) {
+        return (uint96(funds), uint96(funds >> 96));
+    }
+
+    /// @dev Takes `amount` from what is reserved and gives `returned` back: to the job or, once it is closed, its owner.
+    function _release(uint256 jobId, Entry storage job, uint256 amount, uint256 returned) private {
+        (uint96 free, uint96 reserved) = _split(job.funds);
         require(amount <= reserved, JobEscrowInsufficientFunds(jobId, reserved, amount));
-        job.reserved = uint96(reserved - amount);
+        bool toOwner = returned != 0 && job.closed;
+        if (toOwner) creditOf[job.owner] += returned;
+        job.funds = _joined(toOwner ? free : free + uint96(returned), reserved - uint96(amount));
     }
 
-    function _giveBack(Job storage job, uint256 amount) private {
-        if (amount == 0) return;
-        if (job.closed) creditOf[job.owner] += amount;
-        else job.free += uint96(amount);
+    function _termsOf(Entry storage job) private view returns (Terms memory) {
+        return Terms({
+            kind: job.kind,
+            price: job.price,
+            auditFee: job.auditFee,
+            slashPerUnit: job.slashPerUnit,
+            auditRateFloor: job.auditRateFloor,
+            auditRateCeiling: job.auditRateCeiling,
+            committeeSize: job.committeeSize,
+            samples: job.samples,
+            words: job.words,
+            tau: job.tau,
+            soft: job.soft,
+            hard: job.hard,
+            expiry: job.expiry,
+            specification: job.specification
+        });
     }
 
-    function _job(uint256 jobId) private view returns (Job storage job) {
+    function _job(uint256 jobId) private view returns (Entry storage job) {
         job = _jobs[jobId];
         require(job.owner != address(0), JobEscrowUnknownJob(jobId));
     }
 
-    function _liveJob(uint256 jobId) private view returns (Job storage job) {
-        job = _job(jobId);
-        require(!job.closed, JobEscrowClosed(jobId));
-        require(block.timestamp < job.terms.expiry, JobEscrowExpired(jobId, job.terms.expiry));
+    /// @dev Takes values that the caller has read, so that no slot is read twice.
+    function _checkLive(uint256 jobId, address owner, bool closed, uint256 expiry) private view {
+        require(owner != address(0), JobEscrowUnknownJob(jobId));
+        require(!closed, JobEscrowClosed(jobId));
+        require(block.timestamp < expiry, JobEscrowExpired(jobId, expiry));
     }
 
     function _setDetection(uint16 basisPoints) private {

@@ -55,7 +55,7 @@ contract SourceRegistry is ISourceRegistry, AccessManaged, EIP712 {
         sourceId = ++sourceCount;
         Source storage source = _sources[sourceId];
         (source.owner, source.status) = (msg.sender, Status.ACTIVE);
-        emit Registered(sourceId, msg.sender);
+        emit Registered(sourceId, msg.sender, stake);
         _setCorpus(sourceId, source, corpus);
         _setEndpoint(sourceId, endpoint);
         vault.lock(msg.sender, stake);

@@ -181,10 +181,10 @@ contract StakeVault is IStakeVault, ReentrancyGuardTransient {
     /// @inheritdoc IStakeVault
     function lock(address account, uint256 amount) external onlyCourt {
         Account storage stake = _accounts[account];
-        uint256 free = _free(stake);
+        (uint256 active, uint256 locked) = (stake.active, stake.locked);
+        uint256 free = Math.saturatingSub(active, locked);
         if (amount > free) revert StakeVaultInsufficientStake(account, free, amount);
-        stake.locked += uint96(amount); // At most the free stake.
-        emit Locked(account, amount);
+        stake.locked = uint96(locked + amount); // At most the active stake.
     }
 
     /// @inheritdoc IStakeVault

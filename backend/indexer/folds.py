@@ -46,7 +46,7 @@ def as_json(value: Any) -> Any:
 def subjects_of(event: ChainEvent) -> set[str]:
     """The batches, jobs and accounts that an event is about; see `EventSubject`."""
     found: set[str] = set()
-    for name, value in event.args.items():
+    for name, value in (event.args | event.args.get("batch", {})).items():
         if name == "batchId":
             found.add(value)
         elif name == "jobId":

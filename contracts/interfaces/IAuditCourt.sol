@@ -62,7 +62,7 @@ interface IAuditCourt {
         uint8 committeeSize;
         uint8 committed;
         uint8 revealed;
-        uint8 samples;
+        uint8 samples; // `samples` and `words` are 0 until a committee is drawn
         uint8 words;
         bool shared;
         bool disclosed;
@@ -99,14 +99,9 @@ interface IAuditCourt {
         uint32 unsampled;
     }
 
-    event Recorded(
-        bytes32 indexed batchId,
-        uint256 indexed jobId,
-        address indexed contributor,
-        address requester,
-        Batch batch,
-        uint256 seedBlock
-    );
+    /// @dev The escrow has reserved `units x price + auditFee` and the vault locked `units x slashPerUnit`: the job's
+    /// `JobOpened` has these terms.
+    event Recorded(bytes32 indexed batchId, address requester, Batch batch, uint256 seedBlock);
     event SeedRearmed(bytes32 indexed batchId, uint256 round, uint256 seedBlock);
     event Unsampled(bytes32 indexed batchId, bytes32 seed, uint256 settleableAt);
     /// @dev `seed` draws the committee and the fingerprint key of this round; `sampleSeed`, the seed of round 0, the leaves.
@@ -272,7 +267,7 @@ interface IAuditCourt {
     function seatOf(bytes32 batchId, uint256 round, address verifier) external view returns (bytes32);
 
     /// @notice Sequence number that the contributor's next batch must start with.
-    function nextLeaf(uint256 jobId, address contributor) external view returns (uint64);
+    function nextLeaf(uint256 jobId, address contributor) external view returns (uint256);
 
     /// @notice Basis points at which a contributor's batches are audited under `jobId`.
     function auditRate(uint256 jobId, address contributor) external view returns (uint256);

@@ -127,7 +127,7 @@ interface IJobEscrow {
     /// @notice Reserves `units x price + auditFee` of an open, unexpired job. The court's `Recorded` is the event of it.
     function reserve(uint256 jobId, uint256 units)
         external
-        returns (address owner, Kind kind, uint256 slash, uint8 samples, uint8 words);
+        returns (address owner, Kind kind, uint256 slash);
 
     /// @notice Pulls an appeal's bond from `from` into the job's reserved part.
     function postBond(uint256 jobId, address from, uint256 amount) external;

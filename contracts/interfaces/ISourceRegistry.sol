@@ -55,7 +55,8 @@ interface ISourceRegistry {
         bytes32[] passages;
     }
 
-    event Registered(uint256 indexed sourceId, address indexed owner);
+    /// @param stake How much of the owner's stake the vault has locked for the source.
+    event Registered(uint256 indexed sourceId, address indexed owner, uint256 stake);
     event EndpointSet(uint256 indexed sourceId, string endpoint);
     event CorpusUpdated(uint256 indexed sourceId, uint32 version, Corpus corpus);
     event Retired(uint256 indexed sourceId);

@@ -41,7 +41,6 @@ interface IStakeVault {
     event Withdrawn(address indexed account, uint256 stake, uint256 credit);
     event CommitteeJoined(address indexed account);
     event CommitteeLeft(address indexed account);
-    event Locked(address indexed account, uint256 amount);
     event Released(address indexed account, uint256 amount);
     /// @param released The lock that this slash freed.
     /// @param bounty Part of `slashed` credited to the beneficiary; the rest is burned.
@@ -99,7 +98,8 @@ interface IStakeVault {
 
     // ------------------------------------------------------------------ court only
 
-    /// @notice Puts `amount` of free stake behind a batch.
+    /// @notice Puts `amount` of free stake behind a batch or a source. The caller's event tells of it: the court's
+    /// `Recorded`, the source registry's `Registered`.
     function lock(address account, uint256 amount) external;
 
     /// @notice Undoes a lock.

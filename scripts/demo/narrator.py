@@ -43,7 +43,7 @@ class Narrator:
 
     def _line(self, name: str, args: dict[str, Any]) -> str | None:
         if name == "Recorded":
-            self._contributors[args["batchId"]] = self._names[args["contributor"]]
+            self._contributors[args["batchId"]] = self._names[args["batch"]["contributor"]]
         whose = self._contributors.get(args.get("batchId", b""), "")
         line = None
         match name:

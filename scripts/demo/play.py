@@ -140,8 +140,8 @@ class Play:
         leaves: dict[ChecksumAddress, int] = {}
         for event in recorded:
             if event.args["batchId"] in settled:
-                contributor = event.args["contributor"]
-                leaves[contributor] = leaves.get(contributor, 0) + event.args["batch"]["count"]
+                batch = event.args["batch"]
+                leaves[batch["contributor"]] = leaves.get(batch["contributor"], 0) + batch["count"]
         return leaves == self._ordered
 
     def _scores_are_final(self, client: MeritClient) -> bool:

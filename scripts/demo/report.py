@@ -62,9 +62,9 @@ def read_report(network: Network, accounts: list[ChecksumAddress]) -> Report:
             case "JobEscrow", "JobOpened":
                 kinds[args["jobId"]] = _KINDS[args["terms"]["kind"]]
             case "AuditCourt", "Recorded":
-                batch_id = args["batchId"]
+                batch_id, batch = args["batchId"], args["batch"]
                 batches[batch_id] = BatchReport(
-                    "0x" + batch_id.hex(), kinds[args["jobId"]], args["contributor"], "pending"
+                    "0x" + batch_id.hex(), kinds[batch["jobId"]], batch["contributor"], "pending"
                 )
             case "AuditCourt", "Settled":
                 recorded = batches[args["batchId"]]

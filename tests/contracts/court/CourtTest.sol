@@ -188,7 +188,7 @@ abstract contract CourtTest is Test {
         return IAuditCourt.Batch({
             jobId: jobId,
             contributor: contributor,
-            first: court.nextLeaf(jobId, contributor),
+            first: uint64(court.nextLeaf(jobId, contributor)),
             count: 10,
             units: 10,
             leavesRoot: keccak256("leaves"),

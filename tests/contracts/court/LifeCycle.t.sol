@@ -28,8 +28,32 @@ contract LifeCycleTest is CourtTest {
         vm.assertEq(lockedStake(contributor), LOCK, "locked");
         IAuditCourt.Audit memory audit = court.auditOf(batchId);
         vm.assertEq(audit.seedBlock, vm.getBlockNumber() + SEED_DELAY, "seed block");
-        vm.assertEq(audit.samples, 2, "samples");
         vm.assertEq(court.nextLeaf(job, contributor), batch.count, "next leaf");
+    }
+
+    function test_Record_TellsAllThatAnIndexerNeeds() external {
+        IAuditCourt.Batch memory batch = nextBatch();
+        IAuditCourt.Batch[] memory batches = new IAuditCourt.Batch[](1);
+        bytes[] memory signatures = new bytes[](1);
+        (batches[0], signatures[0]) = (batch, signature(batch));
+        bytes32 batchId = court.hashBatch(batch);
+        vm.expectEmit(address(court));
+        emit IAuditCourt.Recorded(batchId, requester, batch, vm.getBlockNumber() + SEED_DELAY);
+        court.record(batches, signatures);
+    }
+
+    function test_Draw_TakesSamplesAndWordsFromTheTerms() external {
+        IAuditCourt.Batch memory batch = nextBatch();
+        bytes32 batchId = record(batch);
+        draw(batch);
+        vm.assertEq(court.auditOf(batchId).samples, 2, "samples");
+        vm.assertEq(court.auditOf(batchId).words, 1, "words");
+
+        batch = nextBatch();
+        batch.count = 1;
+        batchId = record(batch);
+        draw(batch);
+        vm.assertEq(court.auditOf(batchId).samples, 1, "no more than there are leaves");
     }
 
     function test_Pass_PaysContributorAndVerifiers() external {

@@ -16,7 +16,7 @@ import {SourcesTest} from "./SourcesTest.sol";
 contract SourcesAreRegistered is SourcesTest {
     function test_Register_KeepsWhatWasCommittedTo() external {
         vm.expectEmit();
-        emit ISourceRegistry.Registered(1, owner);
+        emit ISourceRegistry.Registered(1, owner, STAKE);
         vm.expectEmit();
         emit ISourceRegistry.CorpusUpdated(1, 1, corpus());
         vm.expectEmit();

@@ -179,8 +179,6 @@ def recorded_args(batch: Batch, seed_block: int = 5) -> dict[str, Any]:
     names = ("jobId", "contributor", "first", "count", "units", "leavesRoot", "dataHash", "deadline")
     return {
         "batchId": batch_id(DOMAIN, batch),
-        "jobId": batch.job_id,
-        "contributor": batch.contributor,
         "requester": OWNER.address,
         "batch": dict(zip(names, batch.as_tuple(), strict=True)),
         "seedBlock": seed_block,

@@ -106,7 +106,7 @@ class Contributions(RuleBasedStateMachine):
         if not hasattr(self, "model"):
             return
         for address in ACCOUNTS:
-            batches = [args["batch"] for args in self.model.recorded() if args["contributor"] == address]
+            batches = [args["batch"] for args in self.model.recorded() if args["batch"]["contributor"] == address]
             position = 0
             for batch in batches:
                 assert batch["first"] == position

@@ -1,6 +1,6 @@
 """The peer of the service's benchmark: endpoints of the same shape that only read the request and answer.
 
-    python benchmarks/peers/bare_service.py PORT
+python benchmarks/peers/bare_service.py PORT
 """
 
 import sys

@@ -58,9 +58,8 @@ def open_(
 ) -> None:
     """Publish what is trained on which data, and open the job; prints its number."""
     # The other commands need neither safetensors nor the model.
-    from verifier.node.specification import Specification  # noqa: PLC0415
-    from verifier.training.examiner import WORDS  # noqa: PLC0415
-    from verifier.training.ledger import KIND, WORKLOAD  # noqa: PLC0415
+    from verifier.shared.examiner import WORDS  # noqa: PLC0415
+    from verifier.training.ledger import TRAINING  # noqa: PLC0415
     from verifier.workloads.errors import MalformedEvidenceError  # noqa: PLC0415
     from verifier.workloads.training_models import named_model  # noqa: PLC0415
     from verifier.workloads.training_records import TrainingJob  # noqa: PLC0415
@@ -88,7 +87,7 @@ def open_(
             evaluated=evaluated,
             units=units,
         )
-        specification = Specification(KIND, WORKLOAD, client.put_evidence(trained.to_block()))
+        specification = TRAINING.specification(client.put_evidence(trained.to_block()))
         client.put_evidence(specification.to_block())
     price = parse_amount(pot)
     terms = Terms(

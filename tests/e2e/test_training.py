@@ -26,21 +26,22 @@ from scoring.training.models import Floats, Rows
 from scoring.training.perceptron import Perceptron
 from scripts.rehearsal import PARAMETERS, EvidenceShelf, InlineExecutor, Reading, SceneCourt, pass_time
 from verifier.node.assignment import Assignment
-from verifier.node.audit import BatchOutcome
+from verifier.node.audit import BatchOutcome, Disclosure
 from verifier.node.evidence import EvidenceMissingError
 from verifier.node.examiner import WorkloadExaminer
 from verifier.node.history import History
 from verifier.node.journal import Findings, Journal, JournalOwner
-from verifier.node.node import Executors, VerifierNode
-from verifier.node.specification import Specification
+from verifier.node.node import Examiner, Executors, VerifierNode
 from verifier.node.workbench import open_workbench
+from verifier.shared.blocks import ChangedEvidenceError
+from verifier.shared.examiner import WORDS
 from verifier.training.desk import DeskUnavailableError, post_entry, serve_desk
-from verifier.training.examiner import WORDS, TrainingExaminer
-from verifier.training.ledger import KIND, WORKLOAD, RoundLedger
+from verifier.training.examiner import with_training
+from verifier.training.ledger import TRAINING, RoundLedger
 from verifier.training.local_update import descend, initial_parameters
 from verifier.training.organiser import CommitmentRefusedError, Entry, Organiser
 from verifier.training.own_function import LocalUpdate, TrainingData, own_update
-from verifier.training.rounds import ChangedEvidenceError, Rounds
+from verifier.training.rounds import Rounds
 from verifier.training.simulation import digits_dataset, even_split
 from verifier.training.trainer import Trainer
 from verifier.workloads.training import assigned_rows, share_leaf
@@ -61,11 +62,17 @@ def account(role: str) -> LocalAccount:
     return made
 
 
-class LyingExaminer(TrainingExaminer):
+@dataclass(frozen=True)
+class LyingExaminer:
     """Works the round out, and claims that all of the pot is its own."""
 
+    honest: Examiner
+
+    def opened(self, assignment: Assignment, findings: Findings, disclosure: Disclosure, last_call: bool) -> int:
+        return self.honest.opened(assignment, findings, disclosure, last_call)
+
     def examine(self, assignment: Assignment, last_call: bool) -> Findings:
-        found = super().examine(assignment, last_call)
+        found = self.honest.examine(assignment, last_call)
         return replace(found, payload=share_leaf(assignment.batch_id, account("verifier 0").address, POT))
 
 
@@ -117,14 +124,15 @@ class World:
             self.folder / role,
         )
 
-    def seat(self, verifier: LocalAccount, kind: type[TrainingExaminer]) -> None:
+    def seat(self, verifier: LocalAccount, lies: bool) -> None:
         owner = JournalOwner(self.network.deployment.chain_id, self.network.domain.court, verifier.address)
         folder = self.folder / verifier.address
         journal = self.files.enter_context(closing(Journal.open(folder / "journal.sqlite", owner)))
         history = self.files.enter_context(closing(History(folder / "history.sqlite", self.network.deployment.block)))
         workbench = open_workbench(folder / "models")
         otherwise = WorkloadExaminer(self.shelf, workbench, self.network.domain)
-        examiner = kind(self.shelf, RoundLedger(self.network), self.network.domain, otherwise)
+        honest = with_training(otherwise, self.shelf, self.network)
+        examiner = LyingExaminer(honest) if lies else honest
         executors = Executors(InlineExecutor(), InlineExecutor())
         court = SceneCourt(self.network, verifier, self.reading)
         self.committee.append(VerifierNode(court, history, journal, examiner, executors, patience=0, pause=0))
@@ -166,7 +174,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         specification = publish_job(shelf)
         world = World(network, open_job(network, requester, specification), specification, tmp_path, files, shelf)
         for i, verifier in enumerate(verifiers):
-            world.seat(verifier, LyingExaminer if i == 0 else TrainingExaminer)
+            world.seat(verifier, lies=i == 0)
         yield world
 
 
@@ -197,7 +205,7 @@ def publish_job(shelf: EvidenceShelf) -> bytes:
         evaluated=160,
         units=UNITS,
     )
-    return shelf.publish(Specification(KIND, WORKLOAD, shelf.publish(job.to_block())).to_block())
+    return shelf.publish(TRAINING.specification(shelf.publish(job.to_block())).to_block())
 
 
 def open_job(network: Network, requester: LocalAccount, specification: bytes) -> int:

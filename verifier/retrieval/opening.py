@@ -7,10 +7,9 @@ from web3.logs import DISCARD
 from chain.job_terms import Kind, Terms
 from chain.network import Network
 from chain.sender import TransactionSender
-from verifier.node.specification import Specification
-from verifier.retrieval.examiner import WORDS
-from verifier.retrieval.ledger import KIND, WORKLOAD
+from verifier.retrieval.ledger import RETRIEVAL
 from verifier.retrieval.records import RetrievalJob
+from verifier.shared.examiner import WORDS
 
 _FIFTH = 5
 
@@ -34,7 +33,7 @@ def open_job(
     and audit fees of all windows. audit_fee: for each window; all amounts in the token's smallest unit. samples: leaves
     of a window that an audit looks at. expiry: Unix seconds.
     """
-    specification = Specification(KIND, WORKLOAD, publish(job.to_block()))
+    specification = RETRIEVAL.specification(publish(job.to_block()))
     publish(specification.to_block())
     price = -(-pot // job.units)
     terms = Terms(

@@ -1,11 +1,10 @@
 """The evidence blocks of retrieval, byte for byte: the job, a window's start, what sources stand at, and each query."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from eth_abi.abi import encode
 from eth_account.signers.base import BaseAccount
@@ -13,13 +12,13 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
 
-from chain.contribution import MalformedRecordError, canonical_json, content_digest
+from chain.contribution import canonical_json, content_digest
 from chain.typed_data import SourceDomain, sign, signer_of
 from scoring.retrieval.credit import MOST_SOURCES
 from verifier.retrieval.exchange import Answer, AnsweredPassage, SignedQuery
+from verifier.shared.blocks import parse_digest, parse_record
 from verifier.workloads.strict_json import check_keys, integer
 
-_Record = TypeVar("_Record")
 _MOST_JUDGES = 1_000
 # Numbers of a state are kept in millionths of a millionth, so that everybody writes the same.
 STATE_UNIT = 10**12
@@ -60,7 +59,7 @@ class RetrievalJob:
                 raise ValueError("too many judges, or no units")
             return cls(to_checksum_address(raw["organiser"]), judges, integer(raw["units"], 2**64 - 1))
 
-        return _parsed(block, read, RetrievalJob.to_block, "a retrieval job")
+        return parse_record(block, read, RetrievalJob.to_block, "a retrieval job")
 
 
 @dataclass(frozen=True)
@@ -98,7 +97,7 @@ class WindowState:
             sources = {int(source): _numbers(numbers, 9) for source, numbers in raw["sources"].items()}
             return cls(integer(raw["window"], 2**64 - 1), sources, _numbers(raw["grounding"], 6))
 
-        return _parsed(block, read, WindowState.to_block, "the state of a retrieval job")
+        return parse_record(block, read, WindowState.to_block, "the state of a retrieval job")
 
 
 @dataclass(frozen=True)
@@ -123,10 +122,10 @@ class WindowHeader:
         """Parse a stranger's block. Raises `MalformedRecordError`."""
 
         def read(raw: Any) -> WindowHeader:
-            proof = tuple(_digest(node) for node in raw["proof"])
-            return cls(integer(raw["window"], 2**64 - 1), _digest(raw["state"]), proof)
+            proof = tuple(parse_digest(node) for node in raw["proof"])
+            return cls(integer(raw["window"], 2**64 - 1), parse_digest(raw["state"]), proof)
 
-        return _parsed(block, read, WindowHeader.to_block, "the header of a window")
+        return parse_record(block, read, WindowHeader.to_block, "the header of a window")
 
 
 @dataclass(frozen=True)
@@ -170,7 +169,7 @@ class Feedback:
     def from_json(cls, raw: Any) -> "Feedback":
         """Parse a stranger's JSON value. Raises ValueError, TypeError or MeritError."""
         check_keys(raw, {"grounded", "signature", "verdict"})
-        grounded = tuple(_digest(digest) for digest in raw["grounded"])
+        grounded = tuple(parse_digest(digest) for digest in raw["grounded"])
         return cls(Verdict(integer(raw["verdict"], 2)), grounded, bytes.fromhex(raw["signature"]))
 
 
@@ -229,25 +228,7 @@ class QueryRecord:
                 raise ValueError("what was shown is not what was answered")
             return record
 
-        return _parsed(block, read, QueryRecord.to_block, "the record of a query")
-
-
-def _parsed(block: bytes, read: Callable[[Any], _Record], write: Callable[[_Record], bytes], what: str) -> _Record:
-    try:
-        record = read(json.loads(block))
-        canonical = write(record)
-    except Exception as error:  # whatever hostile bytes provoke in the parser means the same thing
-        raise MalformedRecordError(f"The block is not {what}.") from error
-    if canonical != block:
-        raise MalformedRecordError(f"The block is not {what} in canonical form.")
-    return record
-
-
-def _digest(text: str) -> bytes:
-    value = bytes.fromhex(text)
-    if len(value) != 32:
-        raise ValueError("a digest is 32 bytes long")
-    return value
+        return parse_record(block, read, QueryRecord.to_block, "the record of a query")
 
 
 def _numbers(values: Any, count: int) -> tuple[int, ...]:

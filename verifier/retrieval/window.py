@@ -1,6 +1,6 @@
 """A window of a retrieval job, worked out from the evidence: who is paid what, and how far each source is believed."""
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,7 +9,6 @@ from eth_typing import ChecksumAddress
 from eth_utils.crypto import keccak
 
 from chain.contribution import Leaf, MalformedRecordError
-from chain.errors import MeritError
 from chain.merkle import MerkleTree, leaf_hash, merkle_proof, merkle_root, verify_proof
 from chain.typed_data import SourceDomain
 from scoring.retrieval.errors import RetrievalError
@@ -22,10 +21,8 @@ from verifier.retrieval.errors import UnusableAnswerError
 from verifier.retrieval.exchange import Answer, Query
 from verifier.retrieval.learning import credits_of, first_state, learn, priors_of, standings_of, state_of
 from verifier.retrieval.records import QueryRecord, RetrievalJob, WindowHeader, WindowState
+from verifier.shared.blocks import Fetch, needed
 from verifier.workloads.errors import MalformedEvidenceError
-
-# The block with this SHA-256, or None where it is gone.
-Fetch = Callable[[bytes], bytes | None]
 
 RELIABILITY_UNIT = 10**6
 # A passage may be so many times as far down as asked for when a search is run again: ties may fall otherwise elsewhere.
@@ -37,10 +34,6 @@ GONE = "it was retired or slashed"
 NOT_PUBLISHED = "its index is not published, or is none"
 FALSE = "a search in its index finds something else than it answered"
 _TAG = keccak(text="merit source reliabilities")
-
-
-class UnavailableWindowError(MeritError):
-    """Something that the organiser of a window has to publish is gone."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +128,7 @@ def state_leaf(state: WindowState) -> bytes:
 def work_out(fetch: Fetch, job: RetrievalJob, domain: SourceDomain, recorded: RecordedWindow) -> WindowResult:
     """Work a window out; everybody who does gets the same bytes.
 
-    Raises UnavailableWindowError where the organiser did not publish what it has to, MalformedEvidenceError where what
+    Raises UnavailableBlockError where the organiser did not publish what it has to, MalformedEvidenceError where what
     it recorded is not a window of this job. What sources do wrong is in `refused`.
     """
     if recorded.leaves[0].contributor != job.organiser:
@@ -143,10 +136,10 @@ def work_out(fetch: Fetch, job: RetrievalJob, domain: SourceDomain, recorded: Re
     if sum(leaf.units for leaf in recorded.leaves) != job.units:
         raise MalformedEvidenceError(f"a window of this job is paid by {job.units} units")
     try:
-        header = WindowHeader.from_block(_needed(fetch, recorded.leaves[0].evidence, "the window's header"))
+        header = WindowHeader.from_block(needed(fetch, recorded.leaves[0].evidence, "the window's header"))
         state = _start(fetch, header, recorded.adopted)
         records = [
-            QueryRecord.from_block(_needed(fetch, leaf.evidence, "the record of a query"))
+            QueryRecord.from_block(needed(fetch, leaf.evidence, "the record of a query"))
             for leaf in recorded.leaves[1:]
         ]
     except MalformedRecordError as error:
@@ -223,7 +216,7 @@ def _start(fetch: Fetch, header: WindowHeader, adopted: bytes) -> WindowState:
         state = first_state()
         right = header.state == state.digest
     else:
-        state = WindowState.from_block(_needed(fetch, header.state, "the state of the window before"))
+        state = WindowState.from_block(needed(fetch, header.state, "the state of the window before"))
         right = verify_proof(state_leaf(state), header.proof, adopted)
     if not right or header.window != state.window + 1:
         raise MalformedEvidenceError("the window does not start from the reliabilities that were adopted last")
@@ -316,10 +309,3 @@ def _shares(
         owner = recorded.sources[int(source)].owner
         shares[owner] = shares.get(owner, 0) + share
     return dict(sorted(shares.items()))
-
-
-def _needed(fetch: Fetch, digest: bytes, what: str) -> bytes:
-    block = fetch(digest)
-    if block is None:
-        raise UnavailableWindowError(f"Block {digest.hex()} is gone: {what}.")
-    return block

@@ -12,11 +12,11 @@ from verifier.node.audit import Audit, BatchOutcome
 from verifier.node.evidence import EvidenceMissingError
 from verifier.node.examiner import EvidenceSource
 from verifier.node.openings import sampled_keys
-from verifier.retrieval.errors import ChangedEvidenceError
 from verifier.retrieval.learning import first_state
 from verifier.retrieval.ledger import WindowLedger, retrieval_job
 from verifier.retrieval.records import RetrievalJob, WindowHeader, WindowState
-from verifier.retrieval.window import Fetch, UnavailableWindowError, WindowResult, work_out
+from verifier.retrieval.window import WindowResult, work_out
+from verifier.shared.blocks import ChangedEvidenceError, Fetch, UnavailableBlockError
 from verifier.workloads.errors import MalformedEvidenceError
 
 
@@ -37,7 +37,7 @@ class Windows:
 
     @cached_property
     def job(self) -> RetrievalJob:
-        """Whose windows these are. Raises UnavailableWindowError and MalformedRecordError."""
+        """Whose windows these are. Raises UnavailableBlockError and MalformedRecordError."""
         return retrieval_job(self.specification, self.fetch)
 
     def look(self) -> None:
@@ -47,7 +47,7 @@ class Windows:
                 continue
             try:
                 self._work_out(audit)
-            except (MalformedEvidenceError, MalformedRecordError, UnavailableWindowError) as error:
+            except (MalformedEvidenceError, MalformedRecordError, UnavailableBlockError) as error:
                 log = structlog.get_logger("merit.retrieval")
                 log.warning("window_refused", batch=audit.batch_id.hex(), reason=str(error))
 

@@ -6,20 +6,16 @@ from functools import cached_property
 import structlog
 
 from chain.contribution import Batch, MalformedRecordError
-from chain.errors import MeritError
 from chain.network import Network
 from chain.typed_data import Domain
 from verifier.node.audit import Audit, BatchOutcome
 from verifier.node.evidence import EvidenceMissingError
 from verifier.node.examiner import EvidenceSource
+from verifier.shared.blocks import ChangedEvidenceError, Fetch, UnavailableBlockError
 from verifier.training.ledger import RoundLedger, training_job
 from verifier.workloads.errors import MalformedEvidenceError
-from verifier.workloads.training import Fetch, RoundResult, UnavailableRoundError, first_state, work_out
+from verifier.workloads.training import RoundResult, first_state, work_out
 from verifier.workloads.training_records import RoundHeader, RoundState, TrainingJob
-
-
-class ChangedEvidenceError(MeritError):
-    """The evidence of an adopted round is not what its committee saw."""
 
 
 @dataclass
@@ -40,7 +36,7 @@ class Rounds:
 
     @cached_property
     def job(self) -> TrainingJob:
-        """What is trained. Raises UnavailableRoundError and MalformedRecordError."""
+        """What is trained. Raises UnavailableBlockError and MalformedRecordError."""
         return training_job(self.specification, self.fetch)
 
     def look(self) -> None:
@@ -50,7 +46,7 @@ class Rounds:
                 continue
             try:
                 self._work_out(audit.batch_id, audit.batch, audit.round.seed)
-            except (MalformedEvidenceError, MalformedRecordError, UnavailableRoundError) as error:
+            except (MalformedEvidenceError, MalformedRecordError, UnavailableBlockError) as error:
                 log = structlog.get_logger("merit.training")
                 log.warning("round_refused", batch=audit.batch_id.hex(), reason=str(error))
 
@@ -70,10 +66,7 @@ class Rounds:
         if payload not in self._found:
             self._work_out(batch_id, batch, seed)
         if payload not in self._found:
-            raise ChangedEvidenceError(
-                f"The evidence of batch {batch_id.hex()} has changed since its committee decided; "
-                "start from a copy of the evidence of that time."
-            )
+            raise ChangedEvidenceError(batch_id)
         self._paid[batch_id] = self._found[payload]
         return self._paid[batch_id]
 

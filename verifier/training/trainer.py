@@ -16,10 +16,11 @@ from chain.errors import MeritError
 from chain.network import Network
 from chain.sender import TransactionSender
 from scoring.training.models import Floats
+from verifier.shared.blocks import needed
 from verifier.training.organiser import Entry
 from verifier.training.own_function import LocalUpdate, TrainingData, UnusableFunctionError, own_update
 from verifier.training.rounds import Rounds
-from verifier.workloads.training import UnavailableRoundError, assigned_rows
+from verifier.workloads.training import assigned_rows
 from verifier.workloads.training_records import Opening
 from verifier.workloads.training_tensors import read_parameters, write_update
 
@@ -50,7 +51,7 @@ class Trainer:
         """Train for the next round, keep the result, and commit to it; the commitment.
 
         What was kept for a round is committed to again instead of trained again, so that a trainer that was stopped
-        cannot commit twice. Raises UnavailableRoundError where the job or its parameters are not published, and
+        cannot commit twice. Raises UnavailableBlockError where the job or its parameters are not published, and
         UnusableFunctionError where the training function does not do its part.
         """
         header, state = self.rounds.next_header()
@@ -123,13 +124,12 @@ class Trainer:
 
     def _trained(self, parameters: bytes, number: int) -> Floats:
         job = self.rounds.job
-        blocks = [self.rounds.fetch(digest) for digest in (job.data, parameters)]
-        if blocks[0] is None or blocks[1] is None:
-            raise UnavailableRoundError("The job's data or its parameters are not published; try again later.")
-        inputs, targets = job.model.tensors(blocks[0])
+        samples = needed(self.rounds.fetch, job.data, "the job's data; try again later")
+        start = needed(self.rounds.fetch, parameters, "what the round starts from; try again later")
+        inputs, targets = job.model.tensors(samples)
         rows = assigned_rows(job, self.rounds.job_id, number, self.address, len(targets))
         data = TrainingData(inputs[rows], targets[rows], rows)
-        return own_update(self.local_update, job.model, data, read_parameters(blocks[1], job.size), number)
+        return own_update(self.local_update, job.model, data, read_parameters(start, job.size), number)
 
     @staticmethod
     def _write(path: Path, block: bytes) -> None:

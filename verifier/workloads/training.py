@@ -1,6 +1,6 @@
 """A round of a training job, worked out from the evidence: who is paid what, and where the next round starts."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -10,23 +10,16 @@ from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
 from chain.contribution import Leaf, MalformedRecordError, content_digest
-from chain.errors import MeritError
 from chain.merkle import leaf_hash, merkle_proof, merkle_root, verify_proof
 from chain.typed_data import Domain
 from scoring.training.filters import Refusal
 from scoring.training.models import Floats, Rows
 from scoring.training.payout import payout
 from scoring.training.rounds import Update, value_round
+from verifier.shared.blocks import Fetch, needed
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.training_records import STANDING_UNIT, Opening, RoundHeader, RoundState, TrainingJob
 from verifier.workloads.training_tensors import read_parameters, read_update, write_parameters
-
-# The block with this SHA-256, or None where it is gone.
-Fetch = Callable[[bytes], bytes | None]
-
-
-class UnavailableRoundError(MeritError):
-    """Something that the job's owner or the round's organiser has to publish is gone."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +92,14 @@ def assigned_rows(job: TrainingJob, job_id: int, number: int, trainer: ChecksumA
 def work_out(fetch: Fetch, job: TrainingJob, domain: Domain, recorded: RecordedRound) -> RoundResult:
     """Work a round out; everybody who does gets the same bytes.
 
-    Raises UnavailableRoundError where owner or organiser did not publish what they have to, MalformedEvidenceError
+    Raises UnavailableBlockError where owner or organiser did not publish what they have to, MalformedEvidenceError
     where what the organiser recorded is not a round of this job. What trainers do wrong is in `refused`.
     """
     if recorded.leaves[0].contributor != job.organiser:
         raise MalformedEvidenceError(f"rounds of this job are held by {job.organiser}")
     try:
-        header = RoundHeader.from_block(_needed(fetch, recorded.leaves[0].evidence, "the round's header"))
-        state = RoundState.from_block(_needed(fetch, header.state, "the state of the round before"))
+        header = RoundHeader.from_block(needed(fetch, recorded.leaves[0].evidence, "the round's header"))
+        state = RoundState.from_block(needed(fetch, header.state, "the state of the round before"))
     except MalformedRecordError as error:
         raise MalformedEvidenceError(str(error)) from error
     if state.number + 1 != header.number:
@@ -114,8 +107,8 @@ def work_out(fetch: Fetch, job: TrainingJob, domain: Domain, recorded: RecordedR
     _check_start(job, header, state, recorded.adopted)
     if sum(leaf.units for leaf in recorded.leaves) != job.units:
         raise MalformedEvidenceError(f"a round of this job is paid by {job.units} units")
-    base = read_parameters(_needed(fetch, state.parameters, "the parameters of the round before"), job.size)
-    model = job.model.judged(_needed(fetch, job.data, "the job's data"))
+    base = read_parameters(needed(fetch, state.parameters, "the parameters of the round before"), job.size)
+    model = job.model.judged(needed(fetch, job.data, "the job's data"))
 
     updates, places, refused = _opened(fetch, job, domain, recorded, header.number, model.samples)
     taken = np.concatenate([update.assigned for update in updates]) if updates else np.empty(0, dtype=np.int64)
@@ -195,13 +188,6 @@ def _opened(
         given = assigned_rows(job, recorded.job_id, opening.base_number, opening.trainer, rows)
         updates.append(Update(opening.trainer, delta, position, given, number - opening.base_number))
     return updates, places, refused
-
-
-def _needed(fetch: Fetch, digest: bytes, what: str) -> bytes:
-    block = fetch(digest)
-    if block is None:
-        raise UnavailableRoundError(f"Block {digest.hex()} is gone: {what}.")
-    return block
 
 
 def _random(seed: bytes, purpose: str) -> np.random.RandomState:

@@ -1,19 +1,17 @@
 """The evidence blocks of training, byte for byte: the job, what a round starts from, and what a trainer opens."""
 
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
-from chain.contribution import MalformedRecordError, canonical_json, content_digest
+from chain.contribution import canonical_json, content_digest
 from chain.typed_data import Domain, sign, signer_of
+from verifier.shared.blocks import parse_digest, parse_record
 from verifier.workloads.training_models import AnyModel, parse_model
 
-_Record = TypeVar("_Record", bound="TrainingJob | RoundHeader | RoundState | Opening")
 # A standing is kept in millionths, so that everybody writes the same number.
 STANDING_UNIT = 10**6
 
@@ -63,14 +61,14 @@ class TrainingJob:
             return cls(
                 to_checksum_address(raw["organiser"]),
                 parse_model(raw["model"]),
-                _digest(raw["parameters"]),
-                _digest(raw["data"]),
+                parse_digest(raw["parameters"]),
+                parse_digest(raw["data"]),
                 _count(raw["assigned"], 2**20),
                 _count(raw["evaluated"], 2**20),
                 _count(raw["units"], 2**64 - 1),
             )
 
-        return _parsed(block, read, "a training job")
+        return parse_record(block, read, TrainingJob.to_block, "a training job")
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,9 @@ class RoundState:
 
         def read(raw: Any) -> RoundState:
             standing = {to_checksum_address(name): int(value) for name, value in raw["standing"].items()}
-            return cls(_count(raw["number"], 2**64 - 1, least=0), _digest(raw["parameters"]), standing)
+            return cls(_count(raw["number"], 2**64 - 1, least=0), parse_digest(raw["parameters"]), standing)
 
-        return _parsed(block, read, "the state of a training job")
+        return parse_record(block, read, RoundState.to_block, "the state of a training job")
 
 
 @dataclass(frozen=True)
@@ -131,10 +129,11 @@ class RoundHeader:
         """Parse a stranger's block. Raises `MalformedRecordError`."""
 
         def read(raw: Any) -> RoundHeader:
-            proof = tuple(_digest(node) for node in raw["proof"])
-            return cls(_count(raw["number"], 2**64 - 1), _digest(raw["previous"]), _digest(raw["state"]), proof)
+            proof = tuple(parse_digest(node) for node in raw["proof"])
+            number = _count(raw["number"], 2**64 - 1)
+            return cls(number, parse_digest(raw["previous"]), parse_digest(raw["state"]), proof)
 
-        return _parsed(block, read, "the header of a round")
+        return parse_record(block, read, RoundHeader.to_block, "the header of a round")
 
 
 @dataclass(frozen=True)
@@ -198,30 +197,12 @@ class Opening:
                 _count(raw["number"], 2**64 - 1),
                 _count(raw["base_number"], 2**64 - 1),
                 to_checksum_address(raw["trainer"]),
-                _digest(raw["update"]),
-                _digest(raw["salt"]),
+                parse_digest(raw["update"]),
+                parse_digest(raw["salt"]),
                 bytes.fromhex(raw["signature"]),
             )
 
-        return _parsed(block, read, "the opening of an update")
-
-
-def _parsed(block: bytes, read: Callable[[Any], _Record], what: str) -> _Record:
-    try:
-        record = read(json.loads(block))
-        canonical = record.to_block()
-    except Exception as error:  # whatever hostile bytes provoke in the parser means the same thing
-        raise MalformedRecordError(f"The block is not {what}.") from error
-    if canonical != block:
-        raise MalformedRecordError(f"The block is not {what} in canonical form.")
-    return record
-
-
-def _digest(text: str) -> bytes:
-    value = bytes.fromhex(text)
-    if len(value) != 32:
-        raise ValueError("a digest is 32 bytes long")
-    return value
+        return parse_record(block, read, Opening.to_block, "the opening of an update")
 
 
 def _count(value: Any, most: int, least: int = 1) -> int:

@@ -17,7 +17,8 @@ from verifier.retrieval.corpus import Corpus
 from verifier.retrieval.exchange import Answer, AnsweredPassage, SignedQuery
 from verifier.retrieval.learning import first_state, priors_of, standings_of, state_of
 from verifier.retrieval.records import RetrievalJob, Verdict, WindowHeader, WindowState
-from verifier.retrieval.window import FALSE, NOT_PUBLISHED, UnavailableWindowError, reliability_leaf, state_leaf
+from verifier.retrieval.window import FALSE, NOT_PUBLISHED, reliability_leaf, state_leaf
+from verifier.shared.blocks import UnavailableBlockError
 from verifier.workloads.errors import MalformedEvidenceError
 
 Case = Any  # of the conftest, which cannot be imported from
@@ -289,7 +290,7 @@ def test_work_out__block_that_is_gone__is_unavailable(case: Case, leaf: int) -> 
     recorded = case.recorded()
     case.recorded = lambda: recorded
     del case.blocks[recorded.leaves[leaf].evidence]
-    with pytest.raises(UnavailableWindowError):
+    with pytest.raises(UnavailableBlockError):
         case.result()
 
 

@@ -22,12 +22,12 @@ from chain.merkle import verify_proof
 from chain.typed_data import Domain
 from scoring.training import rounds
 from scoring.training.filters import Refusal
+from verifier.shared.blocks import UnavailableBlockError
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.training import (
     Adopted,
     RecordedRound,
     RoundResult,
-    UnavailableRoundError,
     share_leaf,
     state_leaf,
     work_out,
@@ -207,7 +207,7 @@ def test_work_out__larger_pot_than_agreed__refused() -> None:
 def test_work_out__what_the_owner_publishes_is_gone__unavailable(what: str) -> None:
     case = Case()
     del case.blocks[getattr(case.job, what)]
-    with pytest.raises(UnavailableRoundError):
+    with pytest.raises(UnavailableBlockError):
         case.result()
 
 

@@ -59,7 +59,7 @@ def open_(
     """Publish what is trained on which data, and open the job; prints its number."""
     # The other commands need neither safetensors nor the model.
     from verifier.shared.examiner import WORDS  # noqa: PLC0415
-    from verifier.training.ledger import TRAINING  # noqa: PLC0415
+    from verifier.shared.ledger import TRAINING  # noqa: PLC0415
     from verifier.workloads.errors import MalformedEvidenceError  # noqa: PLC0415
     from verifier.workloads.training_models import named_model  # noqa: PLC0415
     from verifier.workloads.training_records import TrainingJob  # noqa: PLC0415

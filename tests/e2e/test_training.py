@@ -35,9 +35,10 @@ from verifier.node.node import Examiner, Executors, VerifierNode
 from verifier.node.workbench import open_workbench
 from verifier.shared.blocks import ChangedEvidenceError
 from verifier.shared.examiner import WORDS
+from verifier.shared.ledger import TRAINING
 from verifier.training.desk import DeskUnavailableError, post_entry, serve_desk
 from verifier.training.examiner import with_training
-from verifier.training.ledger import TRAINING, RoundLedger
+from verifier.training.ledger import RoundLedger
 from verifier.training.local_update import descend, initial_parameters
 from verifier.training.organiser import CommitmentRefusedError, Entry, Organiser
 from verifier.training.own_function import LocalUpdate, TrainingData, own_update

@@ -5,10 +5,11 @@ from verifier.node.assignment import Assignment
 from verifier.node.examiner import EvidenceSource
 from verifier.node.node import Examiner
 from verifier.node.openings import sampled_keys
-from verifier.retrieval.ledger import RETRIEVAL, WindowLedger, retrieval_job
+from verifier.retrieval.ledger import WindowLedger, retrieval_job
 from verifier.retrieval.window import WindowResult, work_out
 from verifier.shared.blocks import Fetch
 from verifier.shared.examiner import SharedExaminer
+from verifier.shared.ledger import RETRIEVAL
 
 
 def with_retrieval(otherwise: Examiner, evidence: EvidenceSource, network: Network) -> SharedExaminer:

@@ -7,9 +7,7 @@ from verifier.retrieval.book import SourceBook
 from verifier.retrieval.records import RetrievalJob
 from verifier.retrieval.window import RecordedWindow
 from verifier.shared.blocks import Fetch
-from verifier.shared.ledger import JobKind, SharedLedger
-
-RETRIEVAL = JobKind("retrieval", "sources")
+from verifier.shared.ledger import RETRIEVAL, SharedLedger
 
 
 class WindowLedger(SharedLedger):

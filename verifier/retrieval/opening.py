@@ -7,9 +7,9 @@ from web3.logs import DISCARD
 from chain.job_terms import Kind, Terms
 from chain.network import Network
 from chain.sender import TransactionSender
-from verifier.retrieval.ledger import RETRIEVAL
 from verifier.retrieval.records import RetrievalJob
 from verifier.shared.examiner import WORDS
+from verifier.shared.ledger import RETRIEVAL
 
 _FIFTH = 5
 

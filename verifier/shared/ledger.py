@@ -98,3 +98,7 @@ class JobKind:
         if (told.kind, told.workload) != (self.kind, self.workload):
             raise MalformedRecordError(f"The job asks for {told.kind} by {told.workload}, not for {self.kind}.")
         return needed(fetch, told.model, "what the job's specification names")
+
+
+TRAINING = JobKind("training", "round")
+RETRIEVAL = JobKind("retrieval", "sources")

@@ -5,12 +5,10 @@ from itertools import takewhile
 from chain.calls import reading
 from chain.contribution import Batch
 from verifier.shared.blocks import Fetch
-from verifier.shared.ledger import JobKind, SharedLedger
+from verifier.shared.ledger import TRAINING, SharedLedger
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.training import Adopted, RecordedRound
 from verifier.workloads.training_records import TrainingJob
-
-TRAINING = JobKind("training", "round")
 
 
 class RoundLedger(SharedLedger):

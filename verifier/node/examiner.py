@@ -26,6 +26,21 @@ class EvidenceSource(Protocol):
         """The block with this SHA-256. Raises `EvidenceMissingError` or `EvidenceUnreachableError`."""
 
 
+def fetch_or_gone(evidence: EvidenceSource, digest: bytes, last_call: bool) -> bytes | None:
+    """A block; None where it is gone, which a silent store's are at the last call.
+
+    Raises EvidenceUnreachableError before that.
+    """
+    try:
+        return evidence.fetch(digest)
+    except EvidenceMissingError:
+        return None
+    except EvidenceUnreachableError:
+        if last_call:
+            return None
+        raise
+
+
 class WorkloadExaminer:
     """The honest `Examiner`."""
 
@@ -39,7 +54,7 @@ class WorkloadExaminer:
         """What to commit to. Raises `EvidenceUnreachableError` unless it is the last call."""
         samples = sampled_keys(assignment.drawn, assignment.batch.count, assignment.terms.samples)
         specification = self._specification(assignment, last_call)
-        manifest = self._fetch(assignment.batch.data_hash, last_call)
+        manifest = fetch_or_gone(self._evidence, assignment.batch.data_hash, last_call)
         if specification is None or manifest is None:
             return self._findings(
                 assignment, [_without_trace(Verdict.UNAVAILABLE, "its record is gone")] * len(samples)
@@ -70,7 +85,7 @@ class WorkloadExaminer:
             assignment.terms.words,
         )
         specification = self._specification(assignment, last_call)
-        block = self._fetch(disclosure.openings_hash, last_call)
+        block = fetch_or_gone(self._evidence, disclosure.openings_hash, last_call)
         if specification is None or block is None:
             return 0
         claims = [
@@ -83,7 +98,7 @@ class WorkloadExaminer:
 
     def _specification(self, assignment: Assignment, last_call: bool) -> Specification | None:
         """The job's specification; None where it cannot be worked by, which costs nobody a stake."""
-        block = self._fetch(assignment.terms.specification, last_call)
+        block = fetch_or_gone(self._evidence, assignment.terms.specification, last_call)
         if block is None:
             return None
         try:
@@ -94,19 +109,9 @@ class WorkloadExaminer:
             return None
         return specification if words == assignment.terms.words else None
 
-    def _fetch(self, digest: bytes, last_call: bool) -> bytes | None:
-        try:
-            return self._evidence.fetch(digest)
-        except EvidenceMissingError:
-            return None
-        except EvidenceUnreachableError:
-            if last_call:
-                return None
-            raise
-
     def _work(self, assignment: Assignment, leaf: Leaf, last_call: bool) -> bytes | LeafFinding:
         """The leaf's work if it is there and was ordered, otherwise what is to be said of it."""
-        block = self._fetch(leaf.evidence, last_call)
+        block = fetch_or_gone(self._evidence, leaf.evidence, last_call)
         if block is None:
             return _without_trace(Verdict.UNAVAILABLE, "its evidence is gone")
         try:

@@ -1,7 +1,7 @@
 """A job's windows as anyone sees them who has the chain and the evidence."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import structlog
 
@@ -9,8 +9,7 @@ from chain.contribution import MalformedRecordError
 from chain.network import Network
 from chain.typed_data import SourceDomain
 from verifier.node.audit import Audit, BatchOutcome
-from verifier.node.evidence import EvidenceMissingError
-from verifier.node.examiner import EvidenceSource
+from verifier.node.examiner import EvidenceSource, fetch_or_gone
 from verifier.node.openings import sampled_keys
 from verifier.retrieval.learning import first_state
 from verifier.retrieval.ledger import WindowLedger, retrieval_job
@@ -107,12 +106,5 @@ class Windows:
 
 def open_windows(network: Network, evidence: EvidenceSource, job_id: int) -> Windows:
     """The windows of a job on the chain."""
-
-    def fetch(digest: bytes) -> bytes | None:
-        try:
-            return evidence.fetch(digest)
-        except EvidenceMissingError:
-            return None
-
-    ledger = WindowLedger(network)
+    ledger, fetch = WindowLedger(network), partial(fetch_or_gone, evidence, last_call=False)
     return Windows(job_id, ledger, network.source_domain, fetch, ledger.specification(job_id))

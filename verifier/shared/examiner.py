@@ -13,8 +13,8 @@ from verifier.fingerprint.consensus import Verdict
 from verifier.fingerprint.lattice import LatticeProfile, Whitening, digest
 from verifier.node.assignment import Assignment
 from verifier.node.audit import Disclosure
-from verifier.node.evidence import EvidenceMissingError, EvidenceUnreachableError
-from verifier.node.examiner import EvidenceSource
+from verifier.node.evidence import EvidenceUnreachableError
+from verifier.node.examiner import EvidenceSource, fetch_or_gone
 from verifier.node.journal import CommittedTrace, Findings
 from verifier.node.node import Examiner
 from verifier.node.openings import sampled_keys
@@ -62,13 +62,14 @@ class SharedExaminer:
         """
 
         def fetch(name: bytes) -> bytes | None:
-            block = self._fetch(name, last_call)
+            block = fetch_or_gone(self.evidence, name, last_call)
             if block is None and not last_call:
                 raise EvidenceUnreachableError(f"Block {name.hex()} of the batch is not published; will retry.")
             return block
 
-        specification = assignment.terms.specification
-        if not assignment.terms.shared or not self.kind.includes(self._fetch(specification, last_call)):
+        terms = assignment.terms
+        specification = fetch_or_gone(self.evidence, terms.specification, last_call) if terms.shared else None
+        if not self.kind.includes(specification):
             return self.otherwise.examine(assignment, last_call)
         log = structlog.get_logger("merit.examiner").bind(batch=assignment.batch_id.hex())
         try:
@@ -83,16 +84,6 @@ class SharedExaminer:
     def opened(self, assignment: Assignment, findings: Findings, disclosure: Disclosure, last_call: bool) -> int:
         """Nothing is disclosed of a SHARED batch."""
         return self.otherwise.opened(assignment, findings, disclosure, last_call)
-
-    def _fetch(self, name: bytes, last_call: bool) -> bytes | None:
-        try:
-            return self.evidence.fetch(name)
-        except EvidenceMissingError:
-            return None
-        except EvidenceUnreachableError:
-            if last_call:
-                return None
-            raise
 
 
 def _findings(assignment: Assignment, verdict: Verdict, result: Result | None) -> Findings:

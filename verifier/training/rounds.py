@@ -1,7 +1,7 @@
 """A job's rounds as anyone sees them who has the chain and the evidence."""
 
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 import structlog
 
@@ -9,8 +9,7 @@ from chain.contribution import Batch, MalformedRecordError
 from chain.network import Network
 from chain.typed_data import Domain
 from verifier.node.audit import Audit, BatchOutcome
-from verifier.node.evidence import EvidenceMissingError
-from verifier.node.examiner import EvidenceSource
+from verifier.node.examiner import EvidenceSource, fetch_or_gone
 from verifier.shared.blocks import ChangedEvidenceError, Fetch, UnavailableBlockError
 from verifier.training.ledger import RoundLedger, training_job
 from verifier.workloads.errors import MalformedEvidenceError
@@ -104,12 +103,5 @@ class Rounds:
 
 def open_rounds(network: Network, evidence: EvidenceSource, job_id: int) -> Rounds:
     """The rounds of a job on the chain."""
-
-    def fetch(digest: bytes) -> bytes | None:
-        try:
-            return evidence.fetch(digest)
-        except EvidenceMissingError:
-            return None
-
-    ledger = RoundLedger(network)
+    ledger, fetch = RoundLedger(network), partial(fetch_or_gone, evidence, last_call=False)
     return Rounds(job_id, ledger, network.domain, fetch, ledger.specification(job_id))

@@ -9,7 +9,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from eth_account import Account
@@ -30,6 +29,7 @@ from chain.parameters import LOCAL, TOKEN
 from chain.sender import TransactionSender
 from chain.signed_call import sign_call
 from chain.typed_data import Call
+from tests.app_transport import AppTransport
 from verifier.retrieval.corpus import Corpus
 from verifier.retrieval.opening import open_job
 from verifier.retrieval.reading import read_passages
@@ -199,21 +199,3 @@ def street(
             yield made
         made.service.close()
         app.state.services.database.close()
-
-
-class AppTransport(httpx.BaseTransport):
-    """Requests to an application in this process, without a socket."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = httpx.ASGITransport(app, raise_app_exceptions=False)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """As the base class says."""
-
-        async def answer() -> httpx.Response:
-            sent = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
-            response = await self._app.handle_async_request(sent)
-            content = await response.aread()
-            return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(content))
-
-        return anyio.run(answer)

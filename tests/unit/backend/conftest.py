@@ -8,7 +8,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import anyio
 import httpx
 import pytest
 from eth_account import Account
@@ -31,6 +30,7 @@ from chain.errors import TransactionRevertedError
 from chain.events import Event
 from chain.signed_call import sign_call
 from chain.typed_data import Call, Domain, signer_of
+from tests.app_transport import AppTransport
 
 COURT = Account.from_key(b"\x07" * 32).address
 RECORDER: LocalAccount = Account.from_key(b"\x01" * 32)
@@ -183,22 +183,6 @@ def recorded_args(batch: Batch, seed_block: int = 5) -> dict[str, Any]:
         "batch": dict(zip(names, batch.as_tuple(), strict=True)),
         "seedBlock": seed_block,
     }
-
-
-class AppTransport(httpx.BaseTransport):
-    """Requests to an application in this process, without a socket."""
-
-    def __init__(self, app: FastAPI) -> None:
-        self._app = httpx.ASGITransport(app, raise_app_exceptions=False)
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        async def answer() -> httpx.Response:
-            sent = httpx.Request(request.method, request.url, headers=request.headers, content=request.read())
-            response = await self._app.handle_async_request(sent)
-            content = await response.aread()
-            return httpx.Response(response.status_code, headers=response.headers, stream=httpx.ByteStream(content))
-
-        return anyio.run(answer)
 
 
 @dataclass

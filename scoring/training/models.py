@@ -1,8 +1,8 @@
 """What a valuation asks of a model: the losses of many mixtures of updates at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,20 @@ Values: TypeAlias = NDArray[np.float64]
 CHUNK = 64
 
 
+_Item = TypeVar("_Item")
+_Found = TypeVar("_Found")
+
+
+class Mapper(Protocol):
+    """As the builtin `map`: the results of a function for each item, in their order.
+
+    One over several machines is given functions and items that can be pickled. How the work is cut into items does not
+    depend on it, so that the numbers do not either.
+    """
+
+    def __call__(self, function: Callable[[_Item], _Found], items: Iterable[_Item], /) -> Iterable[_Found]: ...
+
+
 class Model(Protocol):
     """A model with the samples that it is judged on."""
 
@@ -23,6 +37,13 @@ class Model(Protocol):
 
         base: (d,). updates: (n, d). mixtures: (m, n).
         """
+
+
+class DifferentiableModel(Model, Protocol):
+    """One whose loss has a gradient."""
+
+    def gradient(self, parameters: Floats) -> Floats:
+        """The gradient of the mean loss over the samples, shape (d,)."""
 
 
 @dataclass(frozen=True)

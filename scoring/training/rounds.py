@@ -8,8 +8,8 @@ import numpy as np
 from scoring.shapley import EXACT_PLAYERS, exact_shapley
 from scoring.training.aggregation import Aggregation, centered_clip
 from scoring.training.filters import Refusal, clipped, duplicate_clusters, finite, sync_score
-from scoring.training.loss_scores import loss_deltas
-from scoring.training.models import Floats, Model, Rows
+from scoring.training.loss_scores import first_order_influence, loss_deltas
+from scoring.training.models import DifferentiableModel, Floats, Mapper, Rows, Values
 from scoring.training.shapley import kernel_shapley, reconstruction_game
 from scoring.training.uniqueness import PAID_STANDING, moving_average, uniqueness
 
@@ -48,7 +48,7 @@ class Valuation:
 
 
 def value_round(
-    judged_on: Callable[[Rows], Model],
+    judged_on: Callable[[Rows], DifferentiableModel],
     samples: Rows,
     base: Floats,
     updates: Sequence[Update],
@@ -56,6 +56,7 @@ def value_round(
     *,
     seed: int,
     aggregation: Aggregation = centered_clip,
+    mapper: Mapper = map,
 ) -> Valuation:
     """Filter, compare, value, gate and aggregate the updates of one round.
 
@@ -65,7 +66,8 @@ def value_round(
     parameters stay.
 
     judged_on: the model on some of the rows. samples: rows that decide what an update is worth. base: (d,).
-    standing: as of the round before; a trainer that is not in it is new. seed: from 0 to 2**32 - 1.
+    standing: as of the round before; a trainer that is not in it is new. seed: from 0 to 2**32 - 1. mapper: over the
+    workers that evaluate models.
     """
     updates = sorted(updates, key=lambda update: update.trainer)
     refused = _refused(updates)
@@ -80,17 +82,13 @@ def value_round(
     deltas = clipped(deltas[alone]) * np.array([[sync_score(update.rounds_behind)] for update in kept])
 
     names = [update.trainer for update in kept]
-    scores = uniqueness(judged_on, base, deltas, [update.assigned for update in kept])
+    scores = uniqueness(judged_on, base, deltas, [update.assigned for update in kept], mapper)
     after = dict(standing) | {
         name: moving_average(standing.get(name, 0.0), score) for name, score in zip(names, scores.tolist(), strict=True)
     }
     model = judged_on(samples)
-    game = reconstruction_game(model, base, deltas, np.ones(len(kept)))
-    if len(kept) <= EXACT_PLAYERS:
-        worth = exact_shapley(game, len(kept))
-    else:
-        worth = kernel_shapley(game, len(kept), pairs=_PAIRS * len(kept), seed=seed).values
-    deltas_of_loss = loss_deltas(model, base, deltas)
+    worth = _worth(model, base, deltas, seed, mapper)
+    deltas_of_loss = loss_deltas(model, base, deltas, mapper)
     useful = (worth > 0) & (deltas_of_loss.mean(axis=1) > 0)
     paid = useful & np.array([after[name] >= PAID_STANDING for name in names])
     return Valuation(
@@ -100,6 +98,27 @@ def value_round(
         loss_deltas=dict(zip(names, deltas_of_loss, strict=True)),
         parameters=base + aggregation(deltas[useful]) if useful.any() else base,
     )
+
+
+def _worth(model: DifferentiableModel, base: Floats, deltas: Floats, seed: int, mapper: Mapper) -> Values:
+    """Shapley values of the updates, shape (n,).
+
+    Where there are too many for exact ones, those that raise the loss to first order are left out of the game, and
+    worth what they do to it.
+    """
+    worth = np.zeros(len(deltas))
+    players = np.arange(len(deltas))
+    if len(deltas) > EXACT_PLAYERS:
+        worth = first_order_influence(model.gradient(base), deltas)
+        players = np.flatnonzero(worth > 0)
+    if not players.size:
+        return worth
+    game = reconstruction_game(model, base, deltas[players], np.ones(len(players)), mapper)
+    if len(players) <= EXACT_PLAYERS:
+        worth[players] = exact_shapley(game, len(players))
+    else:
+        worth[players] = kernel_shapley(game, len(players), pairs=_PAIRS * len(players), seed=seed).values
+    return worth
 
 
 def _refused(updates: Sequence[Update]) -> dict[str, Refusal]:

@@ -1,6 +1,7 @@
 """Shapley values for many players, estimated with a standard error; and the game of a round of training."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations
 from math import comb
 
@@ -8,10 +9,12 @@ import numpy as np
 
 from scoring.shapley import Coalitions, Game
 from scoring.training.errors import TooFewPairsError
-from scoring.training.models import Floats, Model, Rows, Values
+from scoring.training.models import CHUNK, Floats, Mapper, Model, Rows, Values
 
 # Parts of the sample that are left out in turn to see how much the estimate varies.
 _PARTS = 10
+# So many coalitions are evaluated at once.
+_AT_ONCE = 16 * CHUNK
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,7 @@ def kernel_shapley(game: Game, players: int, *, pairs: int, seed: int) -> Estima
     return Estimate(fitted, np.sqrt(spread))
 
 
-def reconstruction_game(model: Model, base: Floats, updates: Floats, weights: Floats) -> Game:
+def reconstruction_game(model: Model, base: Floats, updates: Floats, weights: Floats, mapper: Mapper = map) -> Game:
     """The game in which a coalition is worth the mean loss that the weighted mean of its updates removes.
 
     Song, Tong, Wei, "Profit Allocation for Federated Learning" (2019): the coalition's model is put together from the
@@ -63,11 +66,16 @@ def reconstruction_game(model: Model, base: Floats, updates: Floats, weights: Fl
     def worth(members: Coalitions) -> Floats:
         mixtures = members * weights
         mixtures /= np.maximum(mixtures.sum(axis=1, keepdims=True), np.finfo(mixtures.dtype).tiny)
-        losses = model.losses(base, updates, mixtures.astype(updates.dtype, copy=False))
-        before = model.losses(base, updates[:1], np.zeros((1, 1), updates.dtype))
-        return np.asarray(before.mean(dtype=np.float64) - losses.mean(axis=1, dtype=np.float64))
+        mixtures = mixtures.astype(updates.dtype, copy=False)
+        parts = [mixtures[first : first + _AT_ONCE] for first in range(0, len(mixtures), _AT_ONCE)]
+        losses = np.concatenate(list(mapper(partial(_mean_losses, model, base, updates), parts)))
+        return np.asarray(_mean_losses(model, base, updates[:1], np.zeros((1, 1), updates.dtype)) - losses)
 
     return worth
+
+
+def _mean_losses(model: Model, base: Floats, updates: Floats, mixtures: Floats) -> Values:
+    return np.asarray(model.losses(base, updates, mixtures).mean(axis=1, dtype=np.float64))
 
 
 def _pairs(players: int, pairs: int, seed: int) -> tuple[Coalitions, Values, int]:

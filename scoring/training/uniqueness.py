@@ -1,11 +1,12 @@
 """Whether an update shows that its trainer trained on the data that was assigned to it."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from scoring.training.loss_scores import loss_deltas
-from scoring.training.models import Floats, Model, Rows, Values
+from scoring.training.models import Floats, Mapper, Model, Rows, Values
 
 # How many others each trainer's data is tried with: the cost stays linear in the trainers.
 PEERS = 16
@@ -17,7 +18,13 @@ PAID_STANDING = 0.75
 _LATEST, _MOST = 0.5, 3.0
 
 
-def uniqueness(judged_on: Callable[[Rows], Model], base: Floats, updates: Floats, assigned: Sequence[Rows]) -> Values:
+def uniqueness(
+    judged_on: Callable[[Rows], Model],
+    base: Floats,
+    updates: Floats,
+    assigned: Sequence[Rows],
+    mapper: Mapper = map,
+) -> Values:
     """How much better each update is on its own data than others are, in standard deviations, shape (n,).
 
     Gauntlet (arXiv 2505.21684) compares a trainer's improvement on assigned data with that on random data. Some data is
@@ -35,10 +42,11 @@ def uniqueness(judged_on: Callable[[Rows], Model], base: Floats, updates: Floats
         return np.zeros(count)
     scores, spread = np.empty(count), np.empty(count)
     gains = np.full((count, count), np.nan)
-    for j, rows in enumerate(assigned):
-        # Nobody farther off is compared on this data.
-        near = np.unique((j + np.arange(-peers, peers + 1)) % count)
-        gains[near, j] = loss_deltas(judged_on(rows), base, updates[near]).mean(axis=1)
+    # On each trainer's data, nobody farther off is compared.
+    near = [np.unique((j + np.arange(-peers, peers + 1)) % count) for j in range(count)]
+    found = mapper(partial(_gains, judged_on, base, updates), zip(assigned, near, strict=True))
+    for j, column in enumerate(found):
+        gains[near[j], j] = column
     helpful = np.nanmean(gains, axis=1) > 0
     for i in range(count):
         others = (i + 1 + np.arange(peers)) % count
@@ -50,6 +58,12 @@ def uniqueness(judged_on: Callable[[Rows], Model], base: Floats, updates: Floats
         residual = level - of_judge[:, None] - of_data + np.nanmean(level)
         spread[i] = np.sqrt(np.nanmean(residual**2))
     return np.asarray(scores / np.maximum(spread, np.finfo(np.float64).tiny))
+
+
+def _gains(judged_on: Callable[[Rows], Model], base: Floats, updates: Floats, task: tuple[Rows, Rows]) -> Values:
+    """What some of the updates improve on some rows, shape (trainers,). task: the rows, and whose updates."""
+    rows, trainers = task
+    return np.asarray(loss_deltas(judged_on(rows), base, updates[trainers]).mean(axis=1))
 
 
 def moving_average(before: float, score: float) -> float:

@@ -26,7 +26,7 @@ from torch import nn
 
 from chain.errors import MeritError
 from scoring.training.errors import TrainingError
-from scoring.training.models import Floats, Model, Rows
+from scoring.training.models import DifferentiableModel, Floats, Rows
 from scoring.training.perceptron import Perceptron
 from verifier.models.errors import ModelError
 from verifier.models.gpt import Gpt, GptArchitecture
@@ -47,7 +47,7 @@ class ModelDescriptionError(MeritError):
     """A description that names no model, or one that is too large."""
 
 
-class JudgedModel(Model, Protocol):
+class JudgedModel(DifferentiableModel, Protocol):
     """A model with the samples that it is judged on."""
 
     @property

@@ -1,6 +1,7 @@
 """Models of training as torch modules: the samples that they are judged on, and parameters as one vector."""
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import torch
@@ -39,7 +40,7 @@ class Network:
 
     def on(self, rows: Rows) -> "Network":
         """The same model, judged on some of the samples."""
-        chosen = torch.from_numpy(rows)
+        chosen = torch.tensor(rows)
         return Network(self._module, self._inputs[chosen], self._targets[chosen])
 
     def losses(self, base: Floats, updates: Floats, mixtures: Floats) -> Floats:
@@ -47,6 +48,17 @@ class Network:
         if base.shape != (self.size,) or updates.ndim != 2 or updates.shape[1] != self.size:
             raise InvalidModelError(f"expected parameters and updates of {self.size} numbers")
         return StackedModel(self._evaluated).losses(base, updates, mixtures)
+
+    def gradient(self, parameters: Floats) -> Floats:
+        """The gradient of the mean loss over the samples, shape (d,)."""
+        vector = torch.tensor(parameters, dtype=torch.float64, requires_grad=True)
+        for first in range(0, self.samples, _SAMPLES):
+            rows = slice(first, first + _SAMPLES)
+            outputs = functional_call(self._module, _state(vector, self._module), (self._inputs[rows],))
+            targets = self._targets[rows]
+            losses = cross_entropy(outputs, targets).reshape(len(targets), -1).mean(dim=1)
+            torch.autograd.backward(losses.sum() / self.samples)
+        return np.asarray(cast(torch.Tensor, vector.grad).numpy())
 
     def accuracy(self, parameters: Floats) -> float:
         """The fraction of samples, or of all their positions, whose class is the most likely one."""
@@ -86,8 +98,11 @@ def flattened(state: Mapping[str, torch.Tensor]) -> Floats:
 
 def unflattened(parameters: Floats, module: nn.Module) -> dict[str, torch.Tensor]:
     """The state of `module` that `parameters`, shape (d,), are; in their precision."""
+    return _state(torch.from_numpy(parameters), module)
+
+
+def _state(vector: torch.Tensor, module: nn.Module) -> dict[str, torch.Tensor]:
     state, start = {}, 0
-    vector = torch.from_numpy(parameters)
     for name, parameter in module.state_dict().items():
         state[name] = vector[start : start + parameter.numel()].view(parameter.shape)
         start += parameter.numel()

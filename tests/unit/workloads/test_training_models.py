@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scoring.training.errors import InvalidModelError
+from verifier.workloads import training_networks
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.training_models import (
     AnyModel,
@@ -104,6 +105,18 @@ def test_losses__each_family__as_the_module_itself(text: str) -> None:
         likelihood = module(inputs).log_softmax(dim=-1).gather(-1, targets[..., None])[..., 0].detach().numpy()
         expected = -likelihood.reshape(len(targets), -1).mean(axis=1)
         assert losses == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("text", MODELS)
+def test_gradient__each_family__slope_of_the_mean_loss(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever number of samples goes through the module at once."""
+    model = named_model(text)
+    judged = Network(model.structure(), *model.tensors(data_for(model)))
+    monkeypatch.setattr(training_networks, "_SAMPLES", 4)
+    base, directions = model.initial_parameters(0), np.random.default_rng(1).standard_normal((5, model.size))
+    step = 1e-6
+    after, before = (judged.losses(base, directions, sign * step * np.eye(5)).mean(axis=1) for sign in (1, -1))
+    assert directions @ judged.gradient(base) == pytest.approx((after - before) / (2 * step), abs=1e-6)
 
 
 @pytest.mark.parametrize("text", MODELS)

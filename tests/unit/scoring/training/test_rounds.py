@@ -1,13 +1,16 @@
 """A whole round: who takes part, who is paid, and that nothing but the arguments matters."""
 
+import pickle
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.training import perceptron, rounds
+from scoring.training import loss_scores, perceptron, rounds, shapley
 from scoring.training.filters import Refusal
 from scoring.training.models import Floats, Rows
 from scoring.training.payout import payout
@@ -72,6 +75,35 @@ def test_value_round__another_order__same_bytes(classroom: Classroom, order: lis
 def test_value_round__another_batch_size__same_shares(classroom: Classroom, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = payout(valued(classroom, classroom.updates).values, 10**18)
     monkeypatch.setattr(perceptron, "CHUNK", 3)
+    assert payout(valued(classroom, classroom.updates).values, 10**18) == expected
+
+
+def shipped(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """A mapper whose function and items go to another machine and back, the last first."""
+    sent = [pickle.dumps((function, item)) for item in items]
+    return [work(item) for work, item in map(pickle.loads, reversed(sent))][::-1]
+
+
+@pytest.mark.parametrize("exact", [14, 2])
+def test_value_round__on_other_machines__same_bits(
+    classroom: Classroom, exact: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "EXACT_PLAYERS", exact)
+    monkeypatch.setattr(shapley, "_AT_ONCE", 4)
+    monkeypatch.setattr(loss_scores, "CHUNK", 2)
+    here, there = (valued(classroom, classroom.updates, mapper=mapper) for mapper in (map, shipped))
+    assert there.values == here.values
+    assert there.parameters.tobytes() == here.parameters.tobytes()
+    assert {name: deltas.tobytes() for name, deltas in there.loss_deltas.items()} == {
+        name: deltas.tobytes() for name, deltas in here.loss_deltas.items()
+    }
+
+
+def test_value_round__coalitions_in_any_parts__same_shares(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = payout(valued(classroom, classroom.updates).values, 10**18)
+    monkeypatch.setattr(shapley, "_AT_ONCE", 5)
     assert payout(valued(classroom, classroom.updates).values, 10**18) == expected
 
 
@@ -179,3 +211,26 @@ def test_value_round__too_many_for_exact_values__close_to_them(
     monkeypatch.setattr(rounds, "_PAIRS", 2)
     assert valued(classroom, classroom.updates).values == pytest.approx(exact, abs=0.05)
     assert valued(classroom, classroom.updates).values != exact
+
+
+def test_value_round__large_round__what_harms_to_first_order_is_not_tried(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three of five turned round: the two others are all that is left of the game, whose values are exact then."""
+    sent = [replace(update, delta=-update.delta) for update in classroom.updates[:3]] + classroom.updates[3:]
+    expected = valued(classroom, classroom.updates[3:]).values
+    monkeypatch.setattr(rounds, "EXACT_PLAYERS", 4)
+    valuation = valued(classroom, sent)
+    assert {name: valuation.values[name] for name in expected} == pytest.approx(expected, rel=0.1)
+    assert max(valuation.values[update.trainer] for update in sent[:3]) < 0
+    monkeypatch.setattr(rounds, "kernel_shapley", None)
+    assert valued(classroom, sent).values == valuation.values
+
+
+def test_value_round__large_round_of_harm_alone__nobody_is_paid(
+    classroom: Classroom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "EXACT_PLAYERS", 4)
+    valuation = valued(classroom, [replace(update, delta=-update.delta) for update in classroom.updates])
+    assert payout(valuation.values, 5) == {}
+    assert valuation.parameters.tobytes() == classroom.base.tobytes()

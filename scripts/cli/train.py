@@ -18,6 +18,7 @@ from chain.network import Network
 from scripts.cli.amounts import show_amount
 from scripts.cli.options import AsJson, Connection, with_connection
 from scripts.cli.submit import DEFAULT_API, Api
+from verifier.shared.pots import return_pots
 
 if TYPE_CHECKING:
     from verifier.training.rounds import Rounds
@@ -26,6 +27,11 @@ app = typer.Typer(help="Train models together, for pay by contribution.", no_arg
 
 Job = Annotated[int, typer.Option(help="Number of the job.")]
 Pause = Annotated[float, typer.Option(min=0.1, help="Seconds between two looks at the chain.")]
+Data = Annotated[Path, typer.Option(help="Directory for updates that wait to be opened, and what is known of rounds.")]
+Ray = Annotated[
+    str | None, typer.Option(envvar="MERIT_RAY_ADDRESS", help="Ray cluster over whose workers large rounds are valued.")
+]
+DEFAULT_DATA = Path("merit-train")
 
 
 @app.command()
@@ -36,6 +42,8 @@ def host(
     gather: Annotated[float, typer.Option(min=1, help="Seconds in which trainers may enter a round.")] = 60.0,
     address: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on.")] = 8100,
+    data: Data = DEFAULT_DATA,
+    ray: Ray = None,
     pause: Pause = 2.0,
     api: Api = DEFAULT_API,
 ) -> None:
@@ -46,7 +54,7 @@ def host(
 
     network = connection.network()
     account, stop = connection.account(network), _until_interrupted()
-    with _rounds(network, job, api) as rounds, MeritClient(api, network.domain, account) as client:
+    with _rounds(network, job, api, data, ray) as rounds, MeritClient(api, network.domain, account) as client:
         if rounds.job.organiser != account.address:
             raise MeritError(f"Rounds of job {job} are held by {rounds.job.organiser}; use that account's key.")
         court = Court(network, connection.sender(network))
@@ -80,9 +88,8 @@ def run(
         typer.Option(help="module:function or file.py:function that trains; else plain descent on the assigned rows."),
     ] = None,
     kept: Annotated[float, typer.Option(min=0.001, max=1, help="Fraction of the update that is sent.")] = 1.0,
-    data: Annotated[Path, typer.Option(help="Directory where updates wait until they may be opened.")] = Path(
-        "merit-train"
-    ),
+    data: Data = DEFAULT_DATA,
+    ray: Ray = None,
     pause: Pause = 2.0,
     api: Api = DEFAULT_API,
 ) -> None:
@@ -94,7 +101,7 @@ def run(
     network = connection.network()
     account, stop = connection.account(network), _until_interrupted()
     trains = train_on_assigned if function is None else load_function(function)
-    with _rounds(network, job, api) as rounds, MeritClient(api, network.domain, account) as client:
+    with _rounds(network, job, api, data, ray) as rounds, MeritClient(api, network.domain, account) as client:
         trainer = Trainer(
             account=account,
             network=network,
@@ -115,6 +122,8 @@ def status(
     connection: Connection,
     job: Job,
     trainer: Annotated[str | None, typer.Option(help="Whose shares to show; by default those of the key.")] = None,
+    data: Data = DEFAULT_DATA,
+    ray: Ray = None,
     api: Api = DEFAULT_API,
     as_json: AsJson = False,
 ) -> None:
@@ -123,7 +132,7 @@ def status(
         raise MeritError(f"{trainer} is not an account; name an address.")
     network = connection.network()
     address = to_checksum_address(trainer or connection.account(network).address)
-    with _rounds(network, job, api) as rounds:
+    with _rounds(network, job, api, data, ray) as rounds:
         told: list[dict[str, Any]] = [
             {
                 "round": result.state.number,
@@ -143,13 +152,22 @@ def status(
         typer.echo(f"{one['round']:>5} {one['trainers']:>13} {share:>16} {one['standing']:>8.2f}  {one['reason']}")
 
 
+@app.command()
+@with_connection
+def reclaim(connection: Connection, job: Job) -> None:
+    """Return to the job what was not claimed in time of its rounds' pots; prints how much."""
+    network = connection.network()
+    typer.echo(show_amount(return_pots(network, connection.sender(network), job)))
+
+
 @contextmanager
-def _rounds(network: Network, job: int, api: str) -> "Iterator[Rounds]":
+def _rounds(network: Network, job: int, api: str, data: Path, ray: str | None) -> "Iterator[Rounds]":
     from verifier.node.evidence import EvidenceLimits, EvidenceReader  # noqa: PLC0415 - as above
+    from verifier.training.cluster import RayMap  # noqa: PLC0415
     from verifier.training.rounds import open_rounds  # noqa: PLC0415
 
     with closing(EvidenceReader([api], EvidenceLimits())) as evidence:
-        yield open_rounds(network, evidence, job)
+        yield open_rounds(network, evidence, job, data / "rounds", map if ray is None else RayMap(ray))
 
 
 def _until_interrupted() -> StopEvent:

@@ -1,249 +1,48 @@
 """A training job on a chain: eight trainers, of whom two poison and one copies, and a liar in the committee."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import replace
 
 import httpx
 import numpy as np
 import pytest
 import torch
-from eth_account import Account
-from eth_account.signers.local import LocalAccount
-from eth_utils.crypto import keccak
 from torch import nn
 
-from chain.deploy import deploy
-from chain.job_terms import Kind, Terms
-from chain.localnet import DEVELOPMENT_KEY, local_chain
-from chain.network import Network, connect
-from chain.parameters import TOKEN
-from chain.sender import TransactionSender
 from scoring.training.filters import Refusal
-from scoring.training.models import Floats, Rows
+from scoring.training.models import Floats
 from scoring.training.perceptron import Perceptron
-from scripts.rehearsal import PARAMETERS, EvidenceShelf, InlineExecutor, Reading, SceneCourt, pass_time
-from verifier.node.assignment import Assignment
-from verifier.node.audit import BatchOutcome, Disclosure
-from verifier.node.evidence import EvidenceMissingError
-from verifier.node.examiner import WorkloadExaminer
-from verifier.node.history import History
-from verifier.node.journal import Findings, Journal, JournalOwner
-from verifier.node.node import Examiner, Executors, VerifierNode
-from verifier.node.workbench import open_workbench
+from scripts.rehearsal import pass_time
+from tests.e2e.training_world import (
+    HONEST,
+    POT,
+    ROUNDS,
+    STAKE,
+    WIDTHS,
+    World,
+    account,
+    honest_trainers,
+    own_work,
+    play,
+    world,
+)
+from verifier.node.audit import BatchOutcome
 from verifier.shared.blocks import ChangedEvidenceError
-from verifier.shared.examiner import WORDS
-from verifier.shared.ledger import TRAINING
+from verifier.training import rounds
 from verifier.training.desk import DeskUnavailableError, post_entry, serve_desk
-from verifier.training.examiner import with_training
-from verifier.training.ledger import RoundLedger
-from verifier.training.local_update import descend, initial_parameters
+from verifier.training.local_update import initial_parameters
 from verifier.training.organiser import CommitmentRefusedError, Entry, Organiser
 from verifier.training.own_function import LocalUpdate, TrainingData, own_update
 from verifier.training.rounds import Rounds
 from verifier.training.simulation import digits_dataset, even_split
 from verifier.training.trainer import Trainer
-from verifier.workloads.training import assigned_rows, share_leaf
-from verifier.workloads.training_models import PerceptronModel
+from verifier.workloads.training import RoundResult, assigned_rows
 from verifier.workloads.training_networks import flattened, unflattened
-from verifier.workloads.training_records import TrainingJob
-from verifier.workloads.training_tensors import read_parameters, read_update, write_data, write_parameters
+from verifier.workloads.training_records import Opening
+from verifier.workloads.training_tensors import read_parameters, read_update, write_data
 
+__all__ = ["world"]  # the fixture
 pytestmark = pytest.mark.chain
-
-WIDTHS = (64, 32, 10)
-HONEST, ROUNDS, UNITS, STAKE = 5, 3, 90, 1_000 * TOKEN
-POT = UNITS * TOKEN
-
-
-def account(role: str) -> LocalAccount:
-    made: LocalAccount = Account.from_key(keccak(text=f"merit training test {role}"))
-    return made
-
-
-@dataclass(frozen=True)
-class LyingExaminer:
-    """Works the round out, and claims that all of the pot is its own."""
-
-    honest: Examiner
-
-    def opened(self, assignment: Assignment, findings: Findings, disclosure: Disclosure, last_call: bool) -> int:
-        return self.honest.opened(assignment, findings, disclosure, last_call)
-
-    def examine(self, assignment: Assignment, last_call: bool) -> Findings:
-        found = self.honest.examine(assignment, last_call)
-        return replace(found, payload=share_leaf(assignment.batch_id, account("verifier 0").address, POT))
-
-
-class Onlooker(Protocol):
-    """Whoever works out the rounds that are being decided."""
-
-    def look(self) -> None: ...
-
-
-@dataclass
-class World:
-    """A chain with a training job, its organiser, a committee of five and a store of evidence."""
-
-    network: Network
-    job_id: int
-    specification: bytes
-    folder: Path
-    files: ExitStack
-    shelf: EvidenceShelf
-    reading: Reading = field(default_factory=Reading)
-    committee: list[VerifierNode] = field(default_factory=list)
-
-    def fetch(self, digest: bytes) -> bytes | None:
-        try:
-            return self.shelf.fetch(digest)
-        except EvidenceMissingError:
-            return None
-
-    def rounds(self) -> Rounds:
-        return Rounds(self.job_id, RoundLedger(self.network), self.network.domain, self.fetch, self.specification)
-
-    def organiser(self) -> Organiser:
-        organiser = account("organiser")
-        court = SceneCourt(self.network, organiser, self.reading)
-        return Organiser(court, organiser, self.network, self.rounds(), self.shelf.publish)
-
-    def trainer(self, role: str, organiser: Organiser, local_update: LocalUpdate) -> Trainer:
-        """All read the rounds that the organiser reads, which is what they would work out themselves."""
-        trainer = account(role)
-        endow(self.network, [trainer])
-        stake(self.network, trainer)
-        return Trainer(
-            trainer,
-            self.network,
-            organiser.rounds,
-            organiser.enter,
-            self.shelf.publish,
-            local_update,
-            self.folder / role,
-        )
-
-    def seat(self, verifier: LocalAccount, lies: bool) -> None:
-        owner = JournalOwner(self.network.deployment.chain_id, self.network.domain.court, verifier.address)
-        folder = self.folder / verifier.address
-        journal = self.files.enter_context(closing(Journal.open(folder / "journal.sqlite", owner)))
-        history = self.files.enter_context(closing(History(folder / "history.sqlite", self.network.deployment.block)))
-        workbench = open_workbench(folder / "models")
-        otherwise = WorkloadExaminer(self.shelf, workbench, self.network.domain)
-        honest = with_training(otherwise, self.shelf, self.network)
-        examiner = LyingExaminer(honest) if lies else honest
-        executors = Executors(InlineExecutor(), InlineExecutor())
-        court = SceneCourt(self.network, verifier, self.reading)
-        self.committee.append(VerifierNode(court, history, journal, examiner, executors, patience=0, pause=0))
-
-    def settle(self, organiser: Onlooker) -> None:
-        """Let everyone act until all batches are settled."""
-        court, start = self.network.court, self.network.deployment.block
-        for _ in range(60):
-            head = -1
-            while head != (head := self.network.web3.eth.block_number):
-                for verifier in self.committee:
-                    verifier.look()
-                organiser.look()
-            if len(court.events.Settled().get_logs(from_block=start)) == len(
-                court.events.Recorded().get_logs(from_block=start)
-            ):
-                return
-            pass_time(self.network)
-        pytest.fail("the batches are not settled after fifteen hours on the chain")
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    operator: LocalAccount = Account.from_key(DEVELOPMENT_KEY)
-    requester, organiser = account("requester"), account("organiser")
-    verifiers = [account(f"verifier {i}") for i in range(5)]
-    with local_chain() as url, ExitStack() as files:
-        web3 = connect(url)
-        seeds = {requester.address: 1.0}
-        parameters = replace(PARAMETERS, reputation=replace(PARAMETERS.reputation, seeds=seeds))
-        network = Network(web3, deploy(web3, operator, parameters))
-        endow(network, [requester, organiser, *verifiers])
-        for one in (organiser, *verifiers):
-            sender = stake(network, one)
-            if one != organiser:
-                sender.send(network.vault.functions.joinCommittee())
-        web3.provider.make_request("hardhat_mine", [hex(PARAMETERS.vault.period_blocks)])
-        shelf = EvidenceShelf()
-        specification = publish_job(shelf)
-        world = World(network, open_job(network, requester, specification), specification, tmp_path, files, shelf)
-        for i, verifier in enumerate(verifiers):
-            world.seat(verifier, lies=i == 0)
-        yield world
-
-
-def endow(network: Network, accounts: list[LocalAccount]) -> None:
-    """Gas and tokens."""
-    operator = TransactionSender(network.web3, Account.from_key(DEVELOPMENT_KEY))
-    for one in accounts:
-        network.web3.provider.make_request("hardhat_setBalance", [one.address, hex(10**21)])
-        operator.send(network.token.functions.transfer(one.address, 2 * STAKE))
-
-
-def stake(network: Network, one: LocalAccount) -> TransactionSender:
-    sender = TransactionSender(network.web3, one)
-    sender.send(network.token.functions.approve(network.vault.address, STAKE))
-    sender.send(network.vault.functions.deposit(STAKE))
-    return sender
-
-
-def publish_job(shelf: EvidenceShelf) -> bytes:
-    data = digits_dataset()
-    model = Perceptron(WIDTHS, data.features, data.labels)
-    job = TrainingJob(
-        account("organiser").address,
-        PerceptronModel(widths=WIDTHS),
-        shelf.publish(write_parameters(initial_parameters(model, 0))),
-        shelf.publish(write_data(data.features[data.public], data.labels[data.public])),
-        assigned=48,
-        evaluated=160,
-        units=UNITS,
-    )
-    return shelf.publish(TRAINING.specification(shelf.publish(job.to_block())).to_block())
-
-
-def open_job(network: Network, requester: LocalAccount, specification: bytes) -> int:
-    terms = Terms(
-        kind=Kind.TRAINING,
-        price=TOKEN,
-        audit_fee=3 * TOKEN,
-        slash_per_unit=TOKEN // 5,
-        audit_rate_floor=10_000,
-        audit_rate_ceiling=10_000,
-        committee_size=5,
-        samples=4,
-        words=WORDS,
-        tau=16,
-        soft=32,
-        hard=64,
-        expiry=2**48 - 1,
-        specification=specification,
-    )
-    sender, amount = TransactionSender(network.web3, requester), 500 * TOKEN
-    sender.send(network.token.functions.approve(network.escrow.address, amount))
-    sender.send(network.escrow.functions.open(terms.as_tuple(), amount))
-    return int(network.escrow.functions.jobCount().call())
-
-
-def own_work(own: Rows, seed: int, *, flipped: bool = False, sign: int = 1) -> LocalUpdate:
-    """Training on one's own digits as well as on those assigned; with wrong labels or turned round by a poisoner."""
-    data = digits_dataset()
-
-    def local_update(model: nn.Module, assigned: TrainingData, number: int) -> dict[str, torch.Tensor]:
-        rows = np.concatenate([own, data.public[assigned.rows]])
-        labels = 9 - data.labels if flipped else data.labels
-        taught, parameters = Perceptron(WIDTHS, data.features, labels), flattened(model.state_dict())
-        delta = sign * descend(taught, parameters, rows, np.random.default_rng([seed, number]))
-        return unflattened(parameters + delta, model)
-
-    return local_update
 
 
 def copied_work(victim: Trainer) -> LocalUpdate:
@@ -255,16 +54,6 @@ def copied_work(victim: Trainer) -> LocalUpdate:
         return unflattened(parameters + read_update(stolen.read_bytes(), parameters.size), model)
 
     return local_update
-
-
-def play(world: World, trainers: list[Trainer], organiser: Organiser) -> bytes:
-    for trainer in trainers:
-        trainer.take_part()
-    batch_id = organiser.record()
-    for trainer in trainers:
-        trainer.open()
-    world.settle(organiser)
-    return batch_id
 
 
 def accuracy(parameters: Floats) -> float:
@@ -291,11 +80,6 @@ def clean_parameters(world: World, honest: list[Trainer], rounds: Rounds) -> Flo
         ]
         parameters = parameters + np.mean(updates, axis=0)
     return parameters
-
-
-def honest_trainers(world: World, organiser: Organiser) -> list[Trainer]:
-    parts = even_split(digits_dataset(), 7, 0)
-    return [world.trainer(f"trainer {i}", organiser, own_work(parts[i], i)) for i in range(HONEST)]
 
 
 def test_training__two_poison_and_one_copies__the_model_is_as_good_and_only_work_is_paid(world: World) -> None:
@@ -326,22 +110,59 @@ def test_training__two_poison_and_one_copies__the_model_is_as_good_and_only_work
     assert accuracy(final) >= accuracy(clean_parameters(world, honest, organiser.rounds)) - 0.02
 
 
-def test_training__commitment_not_opened__is_left_out_for_good(world: World) -> None:
-    """The others are paid, and opening it after the committee has decided takes nothing from them."""
+def late_opening(world: World) -> tuple[Organiser, list[Trainer], RoundResult]:
+    """A round that is settled without its first trainer, who then publishes its update after all."""
     organiser = world.organiser()
-    honest = honest_trainers(world, organiser)
-    for trainer in honest:
+    trainers = honest_trainers(world, organiser)
+    for trainer in trainers:
         trainer.take_part()
     organiser.record()
-    for trainer in honest[1:]:
+    for trainer in trainers[1:]:
         trainer.open()
     world.settle(organiser)
-    honest[0].open()
+    (result,) = organiser.rounds.paid()
+    trainers[0].open()
+    return organiser, trainers, result
 
-    assert sum(trainer.claim() for trainer in honest) == POT
-    assert honest[0].claim() == 0
-    with pytest.raises(ChangedEvidenceError):
-        world.rounds().paid()
+
+def restarted(world: World, trainers: list[Trainer], memory: str) -> list[Trainer]:
+    rounds = world.rounds(memory)
+    return [replace(trainer, rounds=rounds) for trainer in trainers]
+
+
+def test_training__commitment_not_opened__is_left_out_for_good(world: World) -> None:
+    """The others are paid, and opening it after the committee has decided takes nothing from them."""
+    _, trainers, _ = late_opening(world)
+    assert sum(trainer.claim() for trainer in trainers) == POT
+    assert trainers[0].claim() == 0
+
+
+@pytest.mark.parametrize("memory", ["rounds", "nothing"])
+def test_training__restarted_after_a_late_opening__claims_and_goes_on(
+    world: World, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From what was kept alone; and from nothing, by trying who was late."""
+    _, trainers, result = late_opening(world)
+    if memory == "rounds":
+        monkeypatch.setattr(rounds, "_MOST_TRIES", 0)
+    again = restarted(world, trainers, memory)
+    assert [found.shares for found in again[0].rounds.paid()] == [result.shares]
+    assert sum(trainer.claim() for trainer in again) == POT
+    assert again[0].rounds.next_header()[1] == result.state
+
+
+def test_training__late_opening_that_nothing_explains__is_told_and_costs_no_other_round(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    organiser, trainers, _ = late_opening(world)
+    play(world, trainers, organiser)
+    monkeypatch.setattr(rounds, "_MOST_TRIES", 1)
+    stranger = world.rounds("nothing")
+    assert [result.state.number for result in stranger.paid()] == [2]
+    assert stranger.next_header()[0].number == 3
+    first, _ = stranger.ledger.audits(world.job_id)
+    with pytest.raises(ChangedEvidenceError, match="start from a copy"):
+        stranger.result_of(first)
 
 
 def test_training__looked_at_before_all_have_opened__is_paid_by_what_the_committee_saw(world: World) -> None:
@@ -368,6 +189,51 @@ def test_training__stopped_before_the_commitment__commits_to_the_same_work(world
     organiser.record()
     assert trainer.open() == 1
     assert trainer.open() == 0
+
+
+def test_training__too_late_for_its_round__enters_the_next_one_for_less(world: World) -> None:
+    """A slow trainer, whose round is recorded while it still trains: nothing is trained twice, and nothing is lost."""
+    organiser = world.organiser()
+    trainers = honest_trainers(world, organiser)
+    slow, *others = trainers
+    trained: list[int] = []
+
+    def slowly(model: nn.Module, assigned: TrainingData, number: int) -> Mapping[str, torch.Tensor]:
+        trained.append(number)
+        if number == 1:
+            organiser.record()
+        return slow.local_update(model, assigned, number)
+
+    late = replace(slow, local_update=slowly)
+    for trainer in others:
+        trainer.take_part()
+    with pytest.raises(CommitmentRefusedError, match="is being valued"):
+        late.take_part()
+    for trainer in others:
+        trainer.open()
+    world.settle(organiser)
+    play(world, [late, *others], organiser)
+    assert trained == [1]
+    assert list(late.folder.iterdir()) == []
+    _, second = organiser.rounds.paid()
+    assert second.refused == {}
+    assert len(second.taken) == HONEST
+    assert late.address in second.state.standing
+    late.take_part()
+    assert trained == [1, 3]
+
+
+def test_training__five_rounds_late__is_trained_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    organiser = world.organiser()
+    (trainer, *_) = honest_trainers(world, organiser)
+    trainer.take_part()
+    header, state = organiser.rounds.next_header()
+    for number, base in ((5, 1), (6, 6)):
+        now = replace(header, number=number), state
+        monkeypatch.setattr(organiser.rounds, "next_header", lambda now=now: now)
+        replace(trainer, enter=lambda entry: None).take_part()
+        (path,) = trainer.folder.glob("*.opening")
+        assert Opening.from_block(path.read_bytes()).base_number == base
 
 
 def test_training__entries_that_do_not_belong__are_refused(world: World) -> None:

@@ -12,7 +12,7 @@ import pytest
 from chain.job_terms import Terms
 from chain.network import Network
 from chain.sender import TransactionSender
-from tests.e2e.test_training import HONEST, POT, World, honest_trainers, world
+from tests.e2e.training_world import HONEST, POT, World, honest_trainers, world
 from verifier.node.audit import BatchOutcome
 from verifier.node.evidence import EvidenceMissingError
 from verifier.training.organiser import Organiser

@@ -14,6 +14,7 @@ from chain.logs import configure_logs
 from chain.network import Network
 from chain.outbox import Outbox
 from chain.sender import TransactionSender
+from scoring.training.models import Mapper
 from verifier.epochs.challenger import EpochChallenger
 from verifier.node.court import Court
 from verifier.node.epochs import watching
@@ -28,6 +29,7 @@ from verifier.node.telemetry import Telemetry
 from verifier.node.workbench import Workbench, open_workbench
 from verifier.node.worker import WorkerWorkbench
 from verifier.retrieval.examiner import with_retrieval
+from verifier.training.cluster import RayMap
 from verifier.training.examiner import with_training
 
 # Audits whose evidence is fetched, or whose transactions are awaited, at the same time.
@@ -52,10 +54,17 @@ def run(settings: NodeSettings, examiner: Examiner | None = None, kind: type[Ver
         node.run(stop)
 
 
-def examiner_of_all(evidence: EvidenceSource, workbench: Workbench, network: Network) -> Examiner:
-    """What examines every kind of work."""
-    by_leaves = WorkloadExaminer(evidence, workbench, network.domain)
-    return with_retrieval(with_training(by_leaves, evidence, network), evidence, network)
+def examiner_of_all(
+    evidence: EvidenceSource, leaves: Workbench, batches: Workbench, network: Network, mapper: Mapper = map
+) -> Examiner:
+    """What examines every kind of work.
+
+    leaves, batches: where work is run again that is looked at leaf by leaf, or as a whole. They are two, because a
+    batch's evidence is fetched while it is worked out, which must not keep others waiting. mapper: over the workers
+    that value rounds of training.
+    """
+    by_leaves = WorkloadExaminer(evidence, leaves, network.domain)
+    return with_retrieval(with_training(by_leaves, evidence, network, batches, mapper), evidence, network)
 
 
 @contextmanager
@@ -70,13 +79,20 @@ def open_node(
     network = Network.connect(settings.rpc_url, Deployment.load(settings.deployment))
     owner = JournalOwner(network.deployment.chain_id, network.domain.court, account.address)
     limits = EvidenceLimits(settings.evidence_bytes, settings.evidence_seconds)
-    start = partial(open_workbench, settings.models_directory)
+    mapper = map if settings.ray_address is None else RayMap(settings.ray_address)
+    bench = partial(
+        WorkerWorkbench,
+        partial(open_workbench, settings.models_directory),
+        settings.examination_bytes,
+        settings.examination_seconds,
+    )
     with (
         closing(Journal.open(settings.data_directory / "journal.sqlite", owner)) as journal,
         closing(History(settings.data_directory / "history.sqlite", network.deployment.block)) as history,
         closing(Outbox(settings.data_directory / "outbox.sqlite")) as outbox,
         closing(EvidenceReader(settings.evidence_urls, limits)) as evidence,
-        closing(WorkerWorkbench(start, settings.examination_bytes, settings.examination_seconds)) as workbench,
+        closing(bench()) as leaves,
+        closing(bench()) as batches,
         ThreadPoolExecutor(_FETCHERS, thread_name_prefix="examine") as examinations,
         ThreadPoolExecutor(_FETCHERS, thread_name_prefix="send") as transactions,
         ExitStack() as watched,
@@ -91,7 +107,7 @@ def open_node(
             Court(network, sender),
             history,
             journal,
-            examiner or examiner_of_all(evidence, workbench, network),
+            examiner or examiner_of_all(evidence, leaves, batches, network, mapper),
             Executors(examinations, transactions),
             telemetry=telemetry,
             confirmations=settings.confirmations,
@@ -100,9 +116,10 @@ def open_node(
             least_withdrawal=settings.least_withdrawal,
         )
         if examiner is None:
-            examinations.submit(workbench.prepare)
+            examinations.submit(leaves.prepare)
         try:
             yield node
         finally:
             examinations.shutdown(wait=False, cancel_futures=True)
-            workbench.close()
+            leaves.close()
+            batches.close()

@@ -46,7 +46,11 @@ class NodeSettings(MeritSettings):
 
     examination_seconds: float = Field(default=300.0, gt=0, description="longest run of one audit's sampled work")
     examination_bytes: int = Field(
-        default=8 * 2**30, ge=2**28, description="memory that the process that runs sampled work may take"
+        default=8 * 2**30, ge=2**28, description="memory that each of the two processes that run work again may take"
+    )
+
+    ray_address: str | None = Field(
+        default=None, description="Ray cluster over whose workers rounds of training are valued; by default here"
     )
 
     status_host: str = "127.0.0.1"

@@ -1,16 +1,19 @@
 """Where strangers' work is run again: the registered models, and what is asked of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
+
+from numpy.typing import NDArray
 
 from chain.errors import MeritError
 from verifier.fingerprint.consensus import Verdict
 from verifier.fingerprint.trace import TraceShape
 from verifier.node.journal import CommittedTrace
 from verifier.node.specification import Specification
+from verifier.shared.blocks import Fetch
 from verifier.workloads.audit import Disclosure as LeafDisclosure
 from verifier.workloads.audit import audit_leaf, opens_commitment
 from verifier.workloads.workload import Workload
@@ -40,8 +43,28 @@ class OpeningClaim:
     opening: bytes
 
 
+class BatchResult(Protocol):
+    """What a batch of SHARED work comes to. traces: for positions in it, what is fingerprinted, shape (1, columns)."""
+
+    @property
+    def payload(self) -> bytes:
+        """What the court is to adopt."""
+
+    @property
+    def traces(self) -> Mapping[int, NDArray[Any]]:
+        """By position."""
+
+
+@dataclass(frozen=True)
+class BatchFinding:
+    """A `BatchResult` with nothing else to it."""
+
+    payload: bytes
+    traces: Mapping[int, NDArray[Any]]
+
+
 class Workbench(Protocol):
-    """Every call raises `UnsuitableJobError` for a specification that cannot be worked by."""
+    """Every call with a specification raises `UnsuitableJobError` for one that cannot be worked by."""
 
     def words(self, specification: Specification) -> int:
         """Words in a digest of the specified model."""
@@ -51,6 +74,12 @@ class Workbench(Protocol):
 
     def opened(self, specification: Specification, claims: Sequence[OpeningClaim]) -> list[bool]:
         """Whether each claim's opening opens its trace and has its digest."""
+
+    def work_out(self, work: Callable[[Fetch], BatchResult], fetch: Fetch) -> BatchFinding:
+        """Call `work`, which another process can be sent. Raises what `fetch` raises.
+
+        And MalformedEvidenceError, MalformedRecordError and UnavailableBlockError where `work` does.
+        """
 
 
 class LocalWorkbench:
@@ -87,6 +116,11 @@ class LocalWorkbench:
             )
             for claim in claims
         ]
+
+    def work_out(self, work: Callable[[Fetch], BatchResult], fetch: Fetch) -> BatchFinding:
+        """As `Workbench.work_out`."""
+        result = work(fetch)
+        return BatchFinding(result.payload, result.traces)
 
     def _workload(self, specification: Specification) -> Workload[Any, Any]:
         workload = self._loaded.get(specification)

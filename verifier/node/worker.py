@@ -3,23 +3,34 @@
 import contextlib
 import resource
 import signal
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from threading import Lock
 from typing import Any
 
+from chain.contribution import MalformedRecordError
 from chain.errors import MeritError
 from verifier.node.specification import Specification
-from verifier.node.workbench import LeafFinding, OpeningClaim, UnsuitableJobError, Workbench
+from verifier.node.workbench import BatchFinding, BatchResult, LeafFinding, OpeningClaim, UnsuitableJobError, Workbench
+from verifier.shared.blocks import Fetch, UnavailableBlockError
+from verifier.workloads.errors import MalformedEvidenceError
 
 # Seconds for a worker to import its libraries.
 _START = 120.0
+# What a workbench raises on purpose, and the node hears as it is.
+_REFUSALS = (UnsuitableJobError, MalformedEvidenceError, MalformedRecordError, UnavailableBlockError)
 
 
 class WorkerError(MeritError):
     """A worker that died, took too long or failed. The next call gets a new one."""
+
+
+class _StoppedError(BaseException):
+    """The node could not give what the work asked for; nothing in the work may catch this."""
 
 
 class WorkerWorkbench:
@@ -29,7 +40,10 @@ class WorkerWorkbench:
     """
 
     def __init__(self, start: Callable[[], Workbench], memory: int, seconds: float) -> None:
-        """start: makes the workbench in the worker. memory: bytes of its data. seconds: the longest call."""
+        """start: makes the workbench in the worker. memory: bytes of its data. seconds: the longest call.
+
+        What `work_out` waits for blocks does not count.
+        """
         self._start = start
         self._memory = memory
         self._seconds = seconds
@@ -66,20 +80,42 @@ class WorkerWorkbench:
         opened: list[bool] = self._ask("opened", specification, claims)
         return opened
 
-    def _ask(self, method: str, *arguments: Any) -> Any:
+    def work_out(self, work: Callable[[Fetch], BatchResult], fetch: Fetch) -> BatchFinding:
+        """As `Workbench.work_out`; `fetch` is called in this process, a block at a time."""
+        finding: BatchFinding = self._ask("work_out", work, fetch=fetch)
+        return finding
+
+    def _ask(self, method: str, *arguments: Any, fetch: Fetch | None = None) -> Any:
         with self._lock:
             try:
                 pipe = self._running()
-                pipe.send((method, arguments))
-                kind, value = self._answer(pipe, self._seconds)
+                pipe.send((method, arguments, fetch is not None))
+                kind, value = self._answer_after_fetching(pipe, fetch)
             except (OSError, EOFError) as error:
                 self._end()
                 raise WorkerError("The worker ended without an answer; it may have run out of memory.") from error
-        if kind == "unsuitable":
-            raise UnsuitableJobError(value)
+        if kind == "refused":
+            raise value
         if kind == "failed":
             raise WorkerError(f"The work could not be run: {value}.")
         return value
+
+    def _answer_after_fetching(self, pipe: Connection, fetch: Fetch | None) -> tuple[str, Any]:
+        """The worker's answer, once it has been given the blocks that it asks for. Raises what `fetch` raises."""
+        left = self._seconds
+        while True:
+            started = time.monotonic()
+            kind, value = self._answer(pipe, left)
+            left = max(0.0, left - (time.monotonic() - started))
+            if kind != "fetch" or fetch is None:
+                return kind, value
+            try:
+                block = fetch(value)
+            except Exception:
+                pipe.send(("stop", None))
+                self._answer(pipe, self._seconds)
+                raise
+            pipe.send(("block", block))
 
     def _running(self) -> Connection:
         """The pipe to a worker that has started."""
@@ -97,7 +133,7 @@ class WorkerWorkbench:
     def _answer(self, pipe: Connection, seconds: float) -> tuple[str, Any]:
         if not pipe.poll(seconds):
             self._end()
-            raise WorkerError(f"The work took longer than {seconds:.0f} s and was ended.")
+            raise WorkerError(f"The work took longer than {self._seconds:.0f} s and was ended.")
         kind, value = pipe.recv()
         return kind, value
 
@@ -121,11 +157,26 @@ def _work(start: Callable[[], Workbench], memory: int, pipe: Connection) -> None
     with contextlib.suppress(EOFError):
         pipe.send(("value", None))
         while True:
-            method, arguments = pipe.recv()
+            method, arguments, fetches = pipe.recv()
+            if fetches:
+                arguments = (*arguments, partial(_fetched, pipe))
+            answer: tuple[str, Any]
             try:
                 answer = ("value", getattr(workbench, method)(*arguments))
-            except UnsuitableJobError as error:
-                answer = ("unsuitable", str(error))
+            except _REFUSALS as error:
+                answer = ("refused", error)
+            except _StoppedError:
+                answer = ("stopped", None)
             except Exception as error:  # whatever a workload throws is told, not thrown
                 answer = ("failed", repr(error))
             pipe.send(answer)
+
+
+def _fetched(pipe: Connection, digest: bytes) -> bytes | None:
+    """A block, from the node."""
+    pipe.send(("fetch", digest))
+    kind, block = pipe.recv()
+    if kind == "stop":
+        raise _StoppedError
+    found: bytes | None = block
+    return found

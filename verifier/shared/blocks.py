@@ -18,6 +18,11 @@ class UnavailableBlockError(MeritError):
 
     def __init__(self, digest: bytes, what: str) -> None:
         super().__init__(f"Block {digest.hex()} is gone: {what}.")
+        self._told = (digest, what)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker tells it to the node."""
+        return type(self), self._told
 
 
 class ChangedEvidenceError(MeritError):

@@ -1,12 +1,10 @@
 """The committee's part: a batch is not looked at leaf by leaf but worked out as a whole."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
 
 import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from chain.contribution import MalformedRecordError
 from verifier.fingerprint.consensus import Verdict
@@ -18,6 +16,7 @@ from verifier.node.examiner import EvidenceSource, fetch_or_gone
 from verifier.node.journal import CommittedTrace, Findings
 from verifier.node.node import Examiner
 from verifier.node.openings import sampled_keys
+from verifier.node.workbench import BatchResult
 from verifier.shared.blocks import Fetch, UnavailableBlockError
 from verifier.shared.ledger import JobKind
 from verifier.workloads.errors import MalformedEvidenceError
@@ -27,18 +26,6 @@ WORDS = 1
 _UNITS = 1000.0
 _FINE_WIDTH = 2**20
 _COARSE_WIDTH = 2**24
-
-
-class Result(Protocol):
-    """What a batch comes to. traces: for positions in it, what is fingerprinted, shape (1, columns)."""
-
-    @property
-    def payload(self) -> bytes:
-        """What the court is to adopt."""
-
-    @property
-    def traces(self) -> Mapping[int, NDArray[Any]]:
-        """By position."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +38,7 @@ class SharedExaminer:
 
     kind: JobKind
     evidence: EvidenceSource
-    work_out: Callable[[Assignment, Fetch], Result]
+    work_out: Callable[[Assignment, Fetch], BatchResult]
     otherwise: Examiner
 
     def examine(self, assignment: Assignment, last_call: bool) -> Findings:
@@ -86,7 +73,7 @@ class SharedExaminer:
         return self.otherwise.opened(assignment, findings, disclosure, last_call)
 
 
-def _findings(assignment: Assignment, verdict: Verdict, result: Result | None) -> Findings:
+def _findings(assignment: Assignment, verdict: Verdict, result: BatchResult | None) -> Findings:
     """Zeros for the digests of the header and of leaves that came to nothing."""
     digests: list[int] = []
     samples = sampled_keys(assignment.drawn, assignment.batch.count, assignment.terms.samples)

@@ -5,10 +5,9 @@ from itertools import takewhile
 from chain.calls import reading
 from chain.contribution import Batch
 from verifier.shared.blocks import Fetch
-from verifier.shared.ledger import TRAINING, SharedLedger
+from verifier.shared.ledger import SharedLedger
 from verifier.workloads.errors import MalformedEvidenceError
-from verifier.workloads.training import Adopted, RecordedRound
-from verifier.workloads.training_records import TrainingJob
+from verifier.workloads.recorded_round import Adopted, RecordedRound
 
 
 class RoundLedger(SharedLedger):
@@ -41,8 +40,3 @@ class RoundLedger(SharedLedger):
     def _overlaps(self, batch_id: bytes, job_id: int, block: int) -> bool:
         earlier = takewhile(lambda audit: audit.batch_id != batch_id, self.audits(job_id))
         return any(audit.settled_block is None or audit.settled_block > block for audit in earlier)
-
-
-def training_job(specification: bytes, fetch: Fetch) -> TrainingJob:
-    """The job that a specification's digest leads to. Raises as `JobKind.job_block`."""
-    return TrainingJob.from_block(TRAINING.job_block(specification, fetch))

@@ -1,20 +1,30 @@
 """A job's rounds as anyone sees them who has the chain and the evidence."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import combinations, islice
+from pathlib import Path
 
 import structlog
 
-from chain.contribution import Batch, MalformedRecordError
+from chain.contribution import MalformedRecordError
 from chain.network import Network
 from chain.typed_data import Domain
+from scoring.training.models import Mapper
 from verifier.node.audit import Audit, BatchOutcome
 from verifier.node.examiner import EvidenceSource, fetch_or_gone
 from verifier.shared.blocks import ChangedEvidenceError, Fetch, UnavailableBlockError
-from verifier.training.ledger import RoundLedger, training_job
+from verifier.shared.ledger import TRAINING
+from verifier.training.kept_rounds import KeptRounds
+from verifier.training.ledger import RoundLedger
 from verifier.workloads.errors import MalformedEvidenceError
-from verifier.workloads.training import RoundResult, first_state, work_out
+from verifier.workloads.training import OpenedRound, RoundResult, first_state, open_round, value
 from verifier.workloads.training_records import RoundHeader, RoundState, TrainingJob
+
+# A settled round is worked out so many times at most, each time as if other commitments had not been opened: enough for
+# one that was opened too late among 255, or two among 22. It takes as long as so many examinations.
+_MOST_TRIES = 256
 
 
 @dataclass
@@ -22,7 +32,8 @@ class Rounds:
     """Reads and works out the rounds of one job.
 
     A commitment may be opened after the committee has decided without it. All that a round may come to is therefore
-    kept, by its payload, while it is being decided: see `look`. specification: the digest in the job's terms.
+    kept, by its payload, while it is being decided (see `look`); where that was missed, who was missing is found by
+    trying. specification: the digest in the job's terms. mapper: over the workers that value.
     """
 
     job_id: int
@@ -30,7 +41,10 @@ class Rounds:
     domain: Domain
     fetch: Fetch
     specification: bytes
-    _found: dict[bytes, RoundResult] = field(default_factory=dict)
+    kept: KeptRounds
+    mapper: Mapper = map
+    _looked: dict[bytes, tuple[bytes, frozenset[int]]] = field(default_factory=dict)
+    _unexplained: dict[bytes, frozenset[int]] = field(default_factory=dict)
     _paid: dict[bytes, RoundResult] = field(default_factory=dict)
 
     @cached_property
@@ -44,40 +58,74 @@ class Rounds:
             if audit.round is None or audit.settled_block is not None:
                 continue
             try:
-                self._work_out(audit.batch_id, audit.batch, audit.round.seed)
+                opened = self._opened(audit)
+                seen = (audit.round.seed, frozenset(opened.published))
+                if self._looked.get(audit.batch_id) != seen:
+                    self.kept.keep(value(opened, mapper=self.mapper))
+                    self._looked[audit.batch_id] = seen
             except (MalformedEvidenceError, MalformedRecordError, UnavailableBlockError) as error:
                 log = structlog.get_logger("merit.training")
                 log.warning("round_refused", batch=audit.batch_id.hex(), reason=str(error))
 
     def paid(self) -> list[RoundResult]:
-        """What the settled rounds came to. Raises ChangedEvidenceError where that cannot be found any more."""
-        return [
-            self._adopted(audit.batch_id, audit.batch, audit.round.seed)
-            for audit in self.ledger.audits(self.job_id)
-            if audit.outcome is BatchOutcome.PASS and audit.settled_block is not None and audit.round is not None
-        ]
+        """What the settled rounds came to, but for those of which that cannot be found any more."""
+        found = []
+        for audit in self.ledger.audits(self.job_id):
+            if audit.outcome is BatchOutcome.PASS and audit.settled_block is not None and audit.round is not None:
+                with suppress(ChangedEvidenceError):  # which costs the other rounds nothing
+                    found.append(self.result_of(audit))
+        return found
 
-    def _adopted(self, batch_id: bytes, batch: Batch, seed: bytes) -> RoundResult:
-        known = self._paid.get(batch_id)
+    def result_of(self, audit: Audit) -> RoundResult:
+        """What a settled round that passed came to. Raises ChangedEvidenceError where that cannot be found any more."""
+        known = self._paid.get(audit.batch_id)
         if known is not None:
             return known
-        payload = self.ledger.payload(batch_id)
-        if payload not in self._found:
-            self._work_out(batch_id, batch, seed)
-        if payload not in self._found:
-            raise ChangedEvidenceError(batch_id)
-        self._paid[batch_id] = self._found[payload]
-        return self._paid[batch_id]
+        payload = self.ledger.payload(audit.batch_id)
+        opened, taken = self._opened(audit), self.kept.taken(audit.batch_id, payload)
+        result = None if taken is None else value(opened, taken, self.mapper)
+        if result is None or result.payload != payload:
+            result = self._found(opened, payload)
+        self.kept.keep(result)
+        self.kept.settle(audit.batch_id, payload)
+        self._looked.pop(audit.batch_id, None)
+        self._paid[audit.batch_id] = result
+        return result
 
-    def _work_out(self, batch_id: bytes, batch: Batch, seed: bytes) -> None:
-        recorded = self.ledger.recorded(batch_id, batch, seed, self.fetch)
-        result = work_out(self.fetch, self.job, self.domain, recorded)
-        self._found[result.payload] = result
+    def _found(self, opened: OpenedRound, payload: bytes) -> RoundResult:
+        """The result with this payload, whoever of the published was late. Raises ChangedEvidenceError.
+
+        What has been tried in vain is not tried again, until more is published.
+        """
+        batch_id, published = opened.recorded.batch_id, frozenset(opened.published)
+        if self._unexplained.get(batch_id) != published:
+            sizes = range(len(published) + 1)
+            late = (missing for size in sizes for missing in combinations(opened.published, size))
+            for missing in islice(late, _MOST_TRIES):
+                try:
+                    result = value(opened, published.difference(missing), self.mapper)
+                except MalformedEvidenceError:
+                    continue  # so many trainers leave no data to judge them on
+                if result.payload == payload:
+                    return result
+            self._unexplained[batch_id] = published
+            structlog.get_logger("merit.training").warning("round_unexplained", batch=batch_id.hex())
+        raise ChangedEvidenceError(batch_id)
+
+    def _opened(self, audit: Audit) -> OpenedRound:
+        if audit.round is None:
+            raise ValueError("there is no round to work out before the draw")
+        recorded = self.ledger.recorded(audit.batch_id, audit.batch, audit.round.seed, self.fetch)
+        return open_round(self.fetch, self.job, self.domain, recorded)
 
     def adopted_result(self) -> RoundResult | None:
-        """What the last round that was paid came to; None before the first."""
+        """What the last round that was paid came to; None before the first. Raises ChangedEvidenceError."""
         adopted = self.ledger.adopted(self.job_id)
-        return None if adopted is None else next(one for one in self.paid() if one.batch_id == adopted.batch_id)
+        if adopted is None:
+            return None
+        return next(
+            self.result_of(audit) for audit in self.ledger.audits(self.job_id) if audit.batch_id == adopted.batch_id
+        )
 
     def next_header(self) -> tuple[RoundHeader, RoundState]:
         """How the next round starts, and from what."""
@@ -101,7 +149,12 @@ class Rounds:
         return None
 
 
-def open_rounds(network: Network, evidence: EvidenceSource, job_id: int) -> Rounds:
-    """The rounds of a job on the chain."""
+def open_rounds(network: Network, evidence: EvidenceSource, job_id: int, folder: Path, mapper: Mapper = map) -> Rounds:
+    """The rounds of a job on the chain. folder: where what is found is kept. mapper: over the workers that value."""
     ledger, fetch = RoundLedger(network), partial(fetch_or_gone, evidence, last_call=False)
-    return Rounds(job_id, ledger, network.domain, fetch, ledger.specification(job_id))
+    return Rounds(job_id, ledger, network.domain, fetch, ledger.specification(job_id), KeptRounds(folder), mapper)
+
+
+def training_job(specification: bytes, fetch: Fetch) -> TrainingJob:
+    """The job that a specification's digest leads to. Raises as `JobKind.job_block`."""
+    return TrainingJob.from_block(TRAINING.job_block(specification, fetch))

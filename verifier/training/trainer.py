@@ -15,6 +15,7 @@ from chain.contribution import content_digest
 from chain.errors import MeritError
 from chain.network import Network
 from chain.sender import TransactionSender
+from scoring.training.filters import sync_score
 from scoring.training.models import Floats
 from verifier.shared.blocks import needed
 from verifier.training.organiser import Entry
@@ -48,28 +49,35 @@ class Trainer:
         return to_checksum_address(self.account.address)
 
     def take_part(self) -> bytes:
-        """Train for the next round, keep the result, and commit to it; the commitment.
+        """Commit to an update for the next round, kept on disk until it may be opened; the commitment.
 
-        What was kept for a round is committed to again instead of trained again, so that a trainer that was stopped
-        cannot commit twice. Raises UnavailableBlockError where the job or its parameters are not published, and
+        What was kept for the round is committed to again instead of trained again, so that a trainer that was stopped
+        cannot commit twice. An update that was too late for its round is sent in this one, unless it is too old to be
+        worth anything. Raises UnavailableBlockError where the job or its parameters are not published, and
         UnusableFunctionError where the training function does not do its part.
         """
         header, state = self.rounds.next_header()
         path = self.folder / f"{self.rounds.job_id}-{header.number}.opening"
         if not path.exists():
-            update = write_update(self._trained(state.parameters, header.number), self.kept)
+            base_number, update = self._late(header.number) or (header.number, None)
+            if update is None:
+                update = write_update(self._trained(state.parameters, header.number), self.kept)
             opening = Opening.signed(
                 self.rounds.domain,
                 self.account,
                 job_id=self.rounds.job_id,
                 number=header.number,
-                base_number=header.number,
+                base_number=base_number,
                 update=content_digest(update),
                 salt=secrets.token_bytes(32),
             )
             self.folder.mkdir(parents=True, exist_ok=True)
             self._write(path.with_suffix(".update"), update)
             self._write(path, opening.to_block())
+        for earlier in self._waiting():
+            if earlier != path:
+                earlier.with_suffix(".update").unlink(missing_ok=True)
+                earlier.unlink()
         commitment = content_digest(path.read_bytes())
         self.enter(Entry.signed(self.rounds.domain, self.account, self.rounds.job_id, header.number, commitment))
         return commitment
@@ -80,7 +88,7 @@ class Trainer:
         What everybody can copy is not committed to again: should the round fail, the next one is trained for anew.
         """
         opened = 0
-        for path in sorted(self.folder.glob(f"{self.rounds.job_id}-*.opening")):
+        for path in self._waiting():
             if self.rounds.batch_of(content_digest(path.read_bytes())) is not None:
                 update = path.with_suffix(".update")
                 if update.exists():  # otherwise it was published, and this was stopped before the opening was removed
@@ -121,6 +129,18 @@ class Trainer:
             except MeritError as error:
                 log.warning("look_failed", reason=str(error))
             stop.wait(pause)
+
+    def _waiting(self) -> list[Path]:
+        """Openings that have not been published."""
+        return sorted(self.folder.glob(f"{self.rounds.job_id}-*.opening"))
+
+    def _late(self, number: int) -> tuple[int, bytes] | None:
+        """Work that missed its round: the round whose parameters it was made from, and the update."""
+        for path in self._waiting():
+            opening = Opening.from_block(path.read_bytes())
+            if path.with_suffix(".update").exists() and sync_score(number - opening.base_number) > 0:
+                return opening.base_number, path.with_suffix(".update").read_bytes()
+        return None
 
     def _trained(self, parameters: bytes, number: int) -> Floats:
         job = self.rounds.job

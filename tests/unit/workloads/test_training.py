@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +24,14 @@ from chain.merkle import verify_proof
 from chain.typed_data import Domain
 from scoring.training import rounds
 from scoring.training.filters import Refusal
+from verifier.node.workbench import open_workbench
+from verifier.node.worker import WorkerWorkbench
 from verifier.shared.blocks import UnavailableBlockError
+from verifier.shared.ledger import TRAINING
+from verifier.training.examiner import work_out as examined
 from verifier.workloads.errors import MalformedEvidenceError
-from verifier.workloads.training import (
-    Adopted,
-    RecordedRound,
-    RoundResult,
-    share_leaf,
-    state_leaf,
-    work_out,
-)
+from verifier.workloads.recorded_round import Adopted, RecordedRound
+from verifier.workloads.training import RoundResult, open_round, share_leaf, state_leaf, value, work_out
 from verifier.workloads.training_records import Opening, RoundHeader, RoundState, TrainingJob
 from verifier.workloads.training_tensors import (
     read_data,
@@ -140,6 +140,45 @@ def test_work_out__another_process_thread_count_and_batch_size__same_payload(
         check=True,
     )
     assert done.stdout.strip() == Case(family).told["payload"]
+
+
+def test_work_out__in_a_worker__same_payload(tmp_path: Path) -> None:
+    """Within its limits of memory and time, and by what the node sends it alone."""
+    case = Case()
+    specification = case.publish(TRAINING.specification(bytes.fromhex(case.told["job"])).to_block())
+    with closing(WorkerWorkbench(partial(open_workbench, tmp_path), memory=2**32, seconds=60)) as worker:
+        found = worker.work_out(partial(examined, specification, case.domain, case.recorded, map), case.blocks.get)
+    assert found.payload.hex() == case.told["payload"]
+    assert set(found.traces) == set(case.result().traces)
+
+
+def test_value__among_some__as_if_the_others_had_not_opened() -> None:
+    whole, gone = Case(), Case()
+    for place in (2, 3):
+        del gone.blocks[gone.recorded.leaves[place].evidence]
+    opened = open_round(whole.blocks.get, whole.job, whole.domain, whole.recorded)
+    among = [place for place in opened.published if place not in (2, 3)]
+    result = value(opened, among)
+    assert result.payload == gone.result().payload != whole.result().payload
+    assert list(result.taken) == among
+    assert result.refused == {trainer(place - 1).address: Refusal.NOT_OPENED.value for place in (2, 3)}
+
+
+def test_value__first_commitment_without_its_update__the_second_counts_where_only_that_is_taken() -> None:
+    """A trainer is out whose first opening leads nowhere; whoever looks later is told which one was valued then."""
+    case = Case()
+    second = signed(case, trainer(0), case.opening(1).update)
+    gone = signed(case, trainer(0), keccak(text="an update that nobody has"))
+    leaves = [*case.recorded.leaves]
+    leaves[1] = replace(leaves[1], evidence=case.publish(gone.to_block()))
+    case.recorded = replace(case.recorded, leaves=leaves)
+    case.commit(case.publish(second.to_block()))
+    last = len(leaves)
+    opened = open_round(case.blocks.get, case.job, case.domain, case.recorded)
+    assert value(opened).refused == {trainer(0).address: Refusal.NOT_OPENED.value}
+    assert 1 not in opened.published
+    assert last in value(opened, opened.published).taken
+    assert trainer(0).address not in value(opened, opened.published).refused
 
 
 def test_result__proofs__lead_to_the_payload() -> None:

@@ -13,7 +13,8 @@ from eth_utils.crypto import keccak
 from chain.contribution import Leaf, content_digest
 from chain.typed_data import Domain
 from verifier.training.own_function import LocalUpdate, TrainingData, load_function, own_update
-from verifier.workloads.training import RecordedRound, assigned_rows, first_state, work_out
+from verifier.workloads.recorded_round import RecordedRound
+from verifier.workloads.training import assigned_rows, first_state, work_out
 from verifier.workloads.training_models import AnyModel, named_model
 from verifier.workloads.training_networks import Network
 from verifier.workloads.training_records import Opening, RoundHeader, TrainingJob

@@ -105,5 +105,5 @@ def test_training__plain_mean_of_everything__is_led_astray(monkeypatch: pytest.M
     attacks = [None] * (TRAINERS - ATTACKERS) + ["scaled"] * ATTACKERS
     monkeypatch.setattr(rounds, "clipped", lambda updates: updates)
     monkeypatch.setattr(rounds, "exact_shapley", lambda game, players: np.ones(players))
-    monkeypatch.setattr(rounds, "loss_deltas", lambda model, base, updates: np.ones((len(updates), 1)))
+    monkeypatch.setattr(rounds, "loss_deltas", lambda model, base, updates, mapper: np.ones((len(updates), 1)))
     assert simulate(data, dealt, attacks, rounds=4, aggregation=mean).accuracy < 0.5

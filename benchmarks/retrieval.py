@@ -12,15 +12,16 @@ import argparse
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, stdev
+from typing import Protocol, TypeAlias, TypeVar
 
 import numpy as np
 from report import Row, figure, parser, report
 
-from scoring.retrieval import Passage, Shown, Standings
+from scoring.retrieval import Passage, Shown, Standings, merged
 from scoring.retrieval.merging import fused
 from scoring.retrieval.metrics import ndcg
 from scoring.retrieval.search import PassageIndex
@@ -29,6 +30,8 @@ POLLUTION = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 SOURCES = [str(number) for number in range(len(POLLUTION))]
 FACTS, QUERIES, ASKED, SHOWN, WRONG_ANSWERS = 3197, 2000, 5, 2, 5
 TURN = 1000
+Answer: TypeAlias = int | str
+Question = TypeVar("Question")
 SEEDS, QUICK_SEEDS = 20, 3
 
 
@@ -51,62 +54,116 @@ SCENARIOS = (
 )
 
 
-def accuracy(scenario: Scenario, seed: int, *, reliability: bool) -> float:
-    """Part of the judged queries that are answered rightly: by reliability, or all asked and ordered by relevance."""
-    random = np.random.default_rng([seed, SCENARIOS.index(scenario)])
-    wrong = random.random((FACTS, len(SOURCES))) < POLLUTION
-    # Answer 0 is the right one.
-    copies = np.where(wrong, random.integers(1, 1 + WRONG_ANSWERS, wrong.shape), 0)
-    owners = random.integers(len(SOURCES), size=FACTS)
-    turned = random.integers(1, 1 + WRONG_ANSWERS, FACTS)
+class World(Protocol[Question]):
+    """What is asked, what the sources find, and what a reader takes from it."""
+
+    def draw(self, random: np.random.Generator) -> Question:
+        """A question."""
+
+    def right(self, question: Question) -> Answer:
+        """Its answer."""
+
+    def search(
+        self, question: Question, asked: Sequence[str], turned: bool, random: np.random.Generator
+    ) -> dict[Passage, Answer | None]:
+        """What the asked sources find, with the answer that is read there; None where a passage does not cover it.
+
+        turned: whether the best source is wholly wrong by now.
+        """
+
+    def guess(self, random: np.random.Generator) -> Answer:
+        """What a reader says to whom nothing gives an answer."""
+
+    def importance(self, grounded: bool, random: np.random.Generator) -> float:
+        """Of a passage that was shown for the answer, from 0 to 1."""
+
+
+def accuracy(
+    scenario: Scenario,
+    world: World[Question],
+    randoms: Callable[[int], np.random.Generator],
+    choosing: np.random.Generator,
+    *,
+    reliability: bool,
+) -> float:
+    """Part of the judged queries that are answered rightly: by reliability, or all asked and ordered by relevance.
+
+    randoms: what a query is drawn, searched and read by. choosing: what chooses whom to ask.
+    """
     standings, right = Standings(dict.fromkeys(SOURCES, 0.5)), []
     for query in range(QUERIES):
-        fact = random.integers(FACTS)
-        said: dict[str, int | None] = {}  # None where a source does not hold the fact
-        for number, source in enumerate(SOURCES):
-            holds = not scenario.document_level or owners[fact] == number
-            said[source] = int(copies[fact, number]) if holds else None
-        if scenario.turns and query >= TURN:
-            said[SOURCES[0]] = int(turned[fact])
-        asked = standings.choose(ASKED, random) if reliability else SOURCES
-        passages = [Passage(source, b"", relevance(said[source] is not None, random)) for source in asked]
-        if reliability:
-            kept = standings.ranked(passages)[:SHOWN]
-        else:
-            kept = sorted(passages, key=lambda passage: -passage.relevance)[:SHOWN]
-        answer = read([said[passage.source] for passage in kept], random)
-        right.append(answer == 0)
-        shown = [
-            Shown(passage, said[passage.source] == answer, importance(said[passage.source] == answer, random))
-            for passage in kept
-        ]
-        standings.learn(passages, shown, correct=answer == 0)
+        random = randoms(query)
+        question = world.draw(random)
+        asked = standings.choose(ASKED, choosing) if reliability else SOURCES
+        said = world.search(question, asked, scenario.turns and query >= TURN, random)
+        passages = merged({source: [passage for passage in said if passage.source == source] for source in asked})
+        kept = (standings.ranked(passages) if reliability else passages)[:SHOWN]
+        answer = read([said[passage] for passage in kept], world, random)
+        correct = answer == world.right(question)
+        right.append(correct)
+        shown = []
+        for passage in kept:
+            grounded = said[passage] == answer
+            shown.append(Shown(passage, grounded, world.importance(grounded, random)))
+        standings.learn(passages, shown, correct=correct)
     return fmean(right[query] for query in scenario.judged)
 
 
-def relevance(holds: bool, random: np.random.Generator) -> float:
-    """Of a source's best passage: only the scale of the noise, not that of the sources, is known to the rule."""
-    return float(np.clip(random.normal(0.8 if holds else 0.35, 0.08), 0, 1))
-
-
-def read(offered: list[int | None], random: np.random.Generator) -> int:
-    """The synthetic reader's answer from two passages, None where one does not cover the query."""
+def read(offered: list[Answer | None], world: World[Question], random: np.random.Generator) -> Answer:
+    """A reader's answer from what two passages say: it prefers the first, and is distracted now and then."""
     covering = [answer for answer in offered if answer is not None]
     prefers_top, distracted = random.random() < 0.75, random.random() < 0.05
     if distracted or not covering:
-        return 0 if random.random() < 0.15 else int(random.integers(1, 1 + WRONG_ANSWERS))
+        return world.guess(random)
     return covering[0] if prefers_top else covering[-1]
 
 
-def importance(grounded: bool, random: np.random.Generator) -> float:
-    """Of a shown passage for the answer."""
-    return min(1.0, abs(random.normal(0.35, 0.15) if grounded else random.normal(0.05, 0.03)))
+class Simulated:
+    """A question is the number of a fact; its right answer is 0."""
+
+    def __init__(self, scenario: Scenario, random: np.random.Generator) -> None:
+        wrong = random.random((FACTS, len(SOURCES))) < POLLUTION
+        self._copies = np.where(wrong, random.integers(1, 1 + WRONG_ANSWERS, wrong.shape), 0)
+        self._owners = random.integers(len(SOURCES), size=FACTS)
+        self._turned = random.integers(1, 1 + WRONG_ANSWERS, FACTS)
+        self._document_level = scenario.document_level
+
+    def draw(self, random: np.random.Generator) -> int:
+        return int(random.integers(FACTS))
+
+    def right(self, question: int) -> Answer:
+        return 0
+
+    def search(
+        self, question: int, asked: Sequence[str], turned: bool, random: np.random.Generator
+    ) -> dict[Passage, Answer | None]:
+        said = {}
+        for source in asked:
+            number = int(source)
+            holds = not self._document_level or self._owners[question] == number
+            copy = self._turned[question] if turned and number == 0 else self._copies[question, number]
+            # Only the scale of the noise, not that of the sources, is known to the rule.
+            relevance = float(np.clip(random.normal(0.8 if holds else 0.35, 0.08), 0, 1))
+            said[Passage(source, b"", relevance)] = int(copy) if holds else None
+        return said
+
+    def guess(self, random: np.random.Generator) -> Answer:
+        return 0 if random.random() < 0.15 else int(random.integers(1, 1 + WRONG_ANSWERS))
+
+    def importance(self, grounded: bool, random: np.random.Generator) -> float:
+        return min(1.0, abs(random.normal(0.35, 0.15) if grounded else random.normal(0.05, 0.03)))
+
+
+def simulated(scenario: Scenario, seed: int, *, reliability: bool) -> float:
+    """The accuracy in the simulation."""
+    random = np.random.default_rng([seed, SCENARIOS.index(scenario)])
+    return accuracy(scenario, Simulated(scenario, random), lambda _: random, random, reliability=reliability)
 
 
 def simulations(seeds: int) -> Iterator[Row]:
     for scenario in SCENARIOS:
-        plain = [accuracy(scenario, seed, reliability=False) for seed in range(seeds)]
-        ours = [accuracy(scenario, seed, reliability=True) for seed in range(seeds)]
+        plain = [simulated(scenario, seed, reliability=False) for seed in range(seeds)]
+        ours = [simulated(scenario, seed, reliability=True) for seed in range(seeds)]
         found = figure(f"accuracy, {scenario.name}", fmean(ours), "", scenario.target, higher_is_better=True)
         better = found.value / scenario.published
         yield replace(found, peer="published rule", peer_value=scenario.published, ratio=better)

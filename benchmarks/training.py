@@ -7,9 +7,10 @@ processor time of one thread, the best of several runs. All on the digits of sci
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,9 @@ from scoring.training.shapley import kernel_shapley, reconstruction_game
 from verifier.training.local_update import descend, initial_parameters
 from verifier.training.simulation import (
     ALL_ATTACKS,
+    LABEL_FLIP,
     LAZY,
     Dataset,
-    Outcome,
     digits_dataset,
     dirichlet_split,
     even_split,
@@ -46,6 +47,15 @@ RETRAINED = (0.3634, 0.3646, 0.3342, 0.3348, 0.2769, 0.1705, 0.0131, -0.0395, -0
 KERNEL_ERROR = 0.146
 PEER_PACKAGES = ("pydvl==0.10.0",)
 TRAINERS, ATTACKERS, ROUNDS, SEEDS = 10, 3, 8, 3
+# Attackers who do not do the same: three of ten, and four, of which nothing is promised.
+MIXTURES = (
+    ("sign flip", LABEL_FLIP, "copy"),
+    ("ALIE", "scaled", "free rider"),
+    ("DMPA-like", "DMPA-like", "noise"),
+    ("sign flip", LABEL_FLIP, "copy", "noise"),
+    ("ALIE", "ALIE", "DMPA-like", "DMPA-like"),
+    ("ALIE", "copy with noise", "scaled", "free rider"),
+)
 
 AGGREGATIONS: dict[str, Aggregation] = {
     "mean": mean,
@@ -216,43 +226,61 @@ def growth(history: History) -> Iterator[Row]:
     yield figure("LossScore: time of 800 trainers over that of 200", taken[800] / taken[200], "x", 5)
 
 
-def attacked(own: list[Any], data: Dataset, attack: str, rule: Aggregation, seed: int) -> tuple[Outcome, Outcome]:
-    """With the attackers, and without them."""
-    honest = TRAINERS - ATTACKERS
-    with_them = simulate(data, own, [None] * honest + [attack] * ATTACKERS, rounds=ROUNDS, seed=seed, aggregation=rule)
-    without = simulate(data, own[:honest], [None] * honest, rounds=ROUNDS, seed=seed, aggregation=rule)
-    return with_them, without
+@dataclass(frozen=True)
+class Damage:
+    """What attackers do, in means over several seeds: points of accuracy, their pay, and the pay of others, in %."""
+
+    accuracy_lost: float
+    attackers_pay: float
+    honest_pay_lost: float
+
+
+def damage(data: Dataset, split: str, attackers: Sequence[str], rule: Aggregation, seeds: int) -> Damage:
+    """Of attackers who come to as many trainers as make ten with them, compared with a round without them."""
+    honest, found = TRAINERS - len(attackers), []
+    for seed in range(seeds):
+        own = even_split(data, TRAINERS, seed) if split == "i.i.d." else dirichlet_split(data, TRAINERS, 0.1, seed)
+        attacks: list[str | None] = [None] * honest
+        clean = simulate(data, own[:honest], attacks, rounds=ROUNDS, seed=seed, aggregation=rule)
+        with_them = simulate(data, own, [*attacks, *attackers], rounds=ROUNDS, seed=seed, aggregation=rule)
+        found.append(
+            (
+                100 * (clean.accuracy - with_them.accuracy),
+                100 * sum(with_them.paid[honest:]) / ROUNDS,
+                100 * (1 - sum(with_them.paid[:honest]) / max(sum(clean.paid), 1e-9)),
+            )
+        )
+    return Damage(*np.mean(found, axis=0).tolist())
 
 
 def attacks(quick: bool) -> Iterator[Row]:
-    """Three attackers among ten, means over several seeds and splits of the data."""
-    data = digits_dataset()
+    """Three attackers among ten who do the same, for each aggregation."""
+    data, seeds = digits_dataset(), 1 if quick else SEEDS
     for rule_name, rule in AGGREGATIONS.items():
         if quick and rule is not centered_clip:
             continue
-        for split in ("i.i.d.", "Dirichlet(0.1)"):
-            for attack in ALL_ATTACKS:
-                lost, pay, honest_lost = [], [], []
-                for seed in range(1 if quick else SEEDS):
-                    own = (
-                        even_split(data, TRAINERS, seed)
-                        if split == "i.i.d."
-                        else dirichlet_split(data, TRAINERS, 0.1, seed)
-                    )
-                    found, clean = attacked(own, data, attack, rule, seed)
-                    lost.append(100 * (clean.accuracy - found.accuracy))
-                    pay.append(100 * sum(found.paid[-ATTACKERS:]) / ROUNDS)
-                    honest_lost.append(100 * (1 - sum(found.paid[:-ATTACKERS]) / max(sum(clean.paid), 1e-9)))
-                where = f"{rule_name}, {split}, {attack}"
-                if rule is centered_clip:
-                    yield figure(f"{where}: accuracy lost", float(np.mean(lost)), "points", 2)
-                else:
-                    yield Row(f"{where}: accuracy lost", float(np.mean(lost)), "points")
-                if rule is centered_clip and attack != LAZY:
-                    yield figure(f"{where}: attackers' pay", float(np.mean(pay)), "%", 5)
-                else:
-                    yield Row(f"{where}: attackers' pay", float(np.mean(pay)), "%")
-                yield Row(f"{where}: pay lost by the honest", float(np.mean(honest_lost)), "%")
+        promised = rule is centered_clip
+        for split, attack in product(("i.i.d.", "Dirichlet(0.1)"), ALL_ATTACKS):
+            done = damage(data, split, [attack] * ATTACKERS, rule, seeds)
+            paid_target = 5 if promised and attack != LAZY else None
+            yield from damages(f"{rule_name}, {split}, {attack}", done, 2 if promised else None, paid_target)
+
+
+def mixtures(quick: bool) -> Iterator[Row]:
+    """Attackers who do not do the same, by the chosen aggregation."""
+    data, seeds = digits_dataset(), 1 if quick else SEEDS
+    for split, attackers in product(("i.i.d.", "Dirichlet(0.1)"), MIXTURES):
+        done = damage(data, split, attackers, centered_clip, seeds)
+        promised = len(attackers) <= ATTACKERS
+        name = f"{len(attackers)} of {TRAINERS}, {split}, {' + '.join(attackers)}"
+        yield from damages(name, done, 2 if promised else None, 5 if promised else None)
+
+
+def damages(where: str, done: Damage, accuracy_target: float | None, paid_target: float | None) -> Iterator[Row]:
+    """A row for each figure."""
+    yield figure(f"{where}: accuracy lost", done.accuracy_lost, "points", accuracy_target)
+    yield figure(f"{where}: attackers' pay", done.attackers_pay, "%", paid_target)
+    yield Row(f"{where}: pay lost by the honest", done.honest_pay_lost, "%")
 
 
 def splitting() -> Iterator[Row]:
@@ -290,6 +318,7 @@ def measured(quick: bool) -> Iterator[Row]:
     yield from values(quick)
     yield from splitting()
     yield splitting_with_work()
+    yield from mixtures(quick)
     yield from attacks(quick)
 
 

@@ -34,7 +34,7 @@ class RayMap:
         if not ray.is_initialized():
             try:
                 ray.init(address=self.address, log_to_driver=False)
-            except (ConnectionError, ValueError) as error:
+            except (ConnectionError, ValueError, SystemExit) as error:  # Ray exits where nobody answers
                 raise ClusterError(f"There is no Ray cluster at {self.address}; check MERIT_RAY_ADDRESS.") from error
         apply: Any = ray.remote(max_retries=-1)(_applied)
         shared = ray.put(function)

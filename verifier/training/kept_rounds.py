@@ -5,7 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain.contribution import canonical_json
+from chain.errors import MeritError
 from verifier.workloads.training import RoundResult
+
+
+class UnwritableFolderError(MeritError):
+    """A folder for what is kept of rounds that nothing can be written to."""
 
 
 @dataclass(frozen=True)
@@ -18,12 +23,17 @@ class KeptRounds:
     folder: Path
 
     def keep(self, result: RoundResult) -> None:
-        """Remember what `result` was worked out from."""
+        """Remember what `result` was worked out from. Raises UnwritableFolderError."""
         path = self._path(result.batch_id, result.payload)
-        path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_suffix(".partial")
-        partial.write_bytes(canonical_json({"taken": list(result.taken)}))
-        partial.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(canonical_json({"taken": list(result.taken)}))
+            partial.replace(path)
+        except OSError as error:
+            raise UnwritableFolderError(
+                f"{self.folder} cannot be written: {error.strerror}; choose another."
+            ) from error
 
     def taken(self, batch_id: bytes, payload: bytes) -> tuple[int, ...] | None:
         """As `RoundResult.taken`; None for a payload that was not kept."""

@@ -67,3 +67,11 @@ def test_train_run__function_that_is_not_there__says_how_to_name_one(
     assert answer.status == 1
     assert answer.refusal.endswith("; write module:function or file.py:function.")
     assert answer.refusal.startswith((f"There is no function {name};", f"{name} does not load: "))
+
+
+def test_train_reclaim__no_pot_is_left__nothing_is_sent(
+    merit: Merit, rpc: str, deployed: Network, operator: TransactionSender
+) -> None:
+    before = deployed.web3.eth.get_transaction_count(operator.address)
+    assert merit("train", "reclaim", "--job", "1", "--rpc", rpc).out.strip() == "0"
+    assert deployed.web3.eth.get_transaction_count(operator.address) == before

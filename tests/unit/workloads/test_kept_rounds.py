@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.workloads.test_training import Case
-from verifier.training.kept_rounds import KeptRounds
+from verifier.training.kept_rounds import KeptRounds, UnwritableFolderError
 
 
 def test_kept_rounds__two_results_of_a_batch__each_by_its_payload_until_one_is_adopted(tmp_path: Path) -> None:
@@ -39,3 +39,9 @@ def test_kept_rounds__stopped_in_the_middle_of_writing__nothing_is_kept(
     assert kept.taken(result.batch_id, result.payload) is None
     kept.keep(result)
     assert kept.taken(result.batch_id, result.payload) == result.taken
+
+
+def test_kept_rounds__folder_is_a_file__one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "rounds").write_bytes(b"")
+    with pytest.raises(UnwritableFolderError, match=r"cannot be written: .*; choose another"):
+        KeptRounds(tmp_path / "rounds").keep(Case().result())

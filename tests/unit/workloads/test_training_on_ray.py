@@ -60,6 +60,21 @@ def test_value__worker_dies__same_payload(cluster: None, tmp_path: Path) -> None
     assert grave.exists()
 
 
+@pytest.mark.long
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("error", [ConnectionError(), ValueError(), SystemExit(15)], ids=repr)
+def test_map__no_cluster__one_sentence(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
+    import ray  # noqa: PLC0415 (only the long tests start it)
+
+    def init(**options: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", init)
+    with pytest.raises(ClusterError, match=r"no Ray cluster at 10\.0\.0\.1:6379; check MERIT_RAY_ADDRESS"):
+        RayMap("10.0.0.1:6379")(str, [1])
+
+
 def test_value__ray_is_not_installed__says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     case = Case()

@@ -54,7 +54,10 @@ def text_function(number: int) -> LocalUpdate:
     ("described", "example", "function_of"),
     [
         ("convolution image=1,8,8 channels=4 classes=10", "digits.py", digits_function),
-        ("gpt vocabulary=256 context=32 columns=16 layers=1 heads=2", "text.py", text_function),
+        pytest.param(
+            *("gpt vocabulary=256 context=32 columns=16 layers=1 heads=2", "text.py", text_function),
+            marks=pytest.mark.long,
+        ),
     ],
     ids=["convolution", "gpt"],
 )

@@ -18,6 +18,7 @@ interface Vm {
     function chainId(uint256 id) external;
     function deal(address account, uint256 balance) external;
     function etch(address account, bytes calldata code) external;
+    function getCode(string calldata artifact) external view returns (bytes memory creationCode);
     function store(address account, bytes32 slot, bytes32 value) external;
     function load(address account, bytes32 slot) external view returns (bytes32);
     function getNonce(address account) external view returns (uint64);
@@ -105,6 +106,21 @@ abstract contract Test {
     /// @dev Read by the runner.
     function targetSelectors() external view returns (FuzzSelector[] memory) {
         return _targetSelectors;
+    }
+
+    /// @notice Deploys a contract by its name, with its constructor's encoded `arguments`.
+    /// @dev By `new`, each test contract would carry the code of all that it deploys, and the compiler would translate
+    /// that code anew for each.
+    function deployed(string memory name, bytes memory arguments) internal returns (address made) {
+        bytes memory code = bytes.concat(vm.getCode(name), arguments);
+        assembly ("memory-safe") {
+            made := create(0, add(code, 32), mload(code))
+            if iszero(made) {
+                let pointer := mload(0x40)
+                returndatacopy(pointer, 0, returndatasize())
+                revert(pointer, returndatasize())
+            }
+        }
     }
 
     /// @notice Maps a fuzzed `value` into [low, high], keeping values that lie there already.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {MeritToken} from "../../../contracts/MeritToken.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+
 import {IAuditCourt} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {Leaf} from "../../../contracts/libraries/Leaf.sol";
@@ -28,7 +29,7 @@ abstract contract CourtHandler is CourtTest {
         vm.roll(10 * PERIOD);
         vm.warp(1_000_000);
         (contributor, contributorKey) = makeAddrAndKey("contributor");
-        deploy(new MeritToken(address(this), 1e30));
+        deploy(IERC20(deployed("MeritToken", abi.encode(address(this), 1e30))));
         addVerifiers(24);
         stake(contributor, 1_000_000e18);
         fund(requester, 1_000_000e18);

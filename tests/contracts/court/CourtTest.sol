@@ -4,17 +4,12 @@ pragma solidity 0.8.37;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-import {AuditCourt} from "../../../contracts/AuditCourt.sol";
-import {FeedbackGraph} from "../../../contracts/FeedbackGraph.sol";
-import {JobEscrow} from "../../../contracts/JobEscrow.sol";
-import {MeritToken} from "../../../contracts/MeritToken.sol";
-import {ReputationOracle} from "../../../contracts/ReputationOracle.sol";
-import {StakeVault} from "../../../contracts/StakeVault.sol";
 import {IAuditCourt} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {IFeedbackGraph} from "../../../contracts/interfaces/IFeedbackGraph.sol";
 import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {IReputationOracle} from "../../../contracts/interfaces/IReputationOracle.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
+import {IConstants} from "../Interfaces.sol";
 import {Test} from "../Test.sol";
 
 /// @notice All contracts, wired as in a deployment, with a requester, a contributor and verifiers.
@@ -43,11 +38,11 @@ abstract contract CourtTest is Test {
 
     IERC20 internal token;
     AccessManager internal manager;
-    StakeVault internal vault;
-    JobEscrow internal escrow;
-    FeedbackGraph internal graph;
-    ReputationOracle internal oracle;
-    AuditCourt internal court;
+    IStakeVault internal vault;
+    IJobEscrow internal escrow;
+    IFeedbackGraph internal graph;
+    IReputationOracle internal oracle;
+    IAuditCourt internal court;
 
     address internal requester = makeAddr("requester");
     address internal contributor;
@@ -74,7 +69,7 @@ abstract contract CourtTest is Test {
         vm.roll(10 * PERIOD);
         vm.warp(1_000_000);
         (contributor, contributorKey) = makeAddrAndKey("contributor");
-        deploy(new MeritToken(address(this), 1e30));
+        deploy(IERC20(deployed("MeritToken", abi.encode(address(this), 1e30))));
         addVerifiers(8);
         stake(contributor, STAKE);
         fund(requester, 100_000e18);
@@ -85,37 +80,46 @@ abstract contract CourtTest is Test {
 
     function deploy(IERC20 token_) internal {
         token = token_;
-        manager = new AccessManager(address(this));
+        manager = AccessManager(deployed("AccessManager", abi.encode(address(this))));
         uint256 nonce = vm.getNonce(address(this));
         address court_ = vm.computeCreateAddress(address(this), nonce + 4);
-        vault = new StakeVault(
-            token,
-            court_,
-            IStakeVault.Parameters({minimumStake: 100e18, unbondingDelay: 7 days, periodBlocks: PERIOD})
+        address predictedOracle = vm.computeCreateAddress(address(this), nonce + 3);
+        vault = IStakeVault(
+            deployed(
+                "StakeVault",
+                abi.encode(
+                    token,
+                    court_,
+                    IStakeVault.Parameters({minimumStake: 100e18, unbondingDelay: 7 days, periodBlocks: PERIOD})
+                )
+            )
         );
-        escrow = new JobEscrow(
-            token,
-            court_,
-            vm.computeCreateAddress(address(this), nonce + 3),
-            address(manager),
-            CLAIM_WINDOW,
-            9_000,
-            500
+        escrow = IJobEscrow(
+            deployed("JobEscrow", abi.encode(token, court_, predictedOracle, address(manager), CLAIM_WINDOW, 9_000, 500))
         );
-        graph = new FeedbackGraph(court_, vm.computeCreateAddress(address(this), nonce + 3), 7 days);
+        graph = IFeedbackGraph(deployed("FeedbackGraph", abi.encode(court_, predictedOracle, 7 days)));
         address[] memory seeds = new address[](1);
         seeds[0] = requester;
         uint64[] memory weights = new uint64[](1);
         weights[0] = 1 << 44;
-        oracle = new ReputationOracle(
-            graph,
-            token,
-            escrow,
-            address(manager),
-            IReputationOracle.Settings({bond: 1e18, challengeWindow: 1 days, proposalWindow: 2 days}),
-            IReputationOracle.Parameters({stop: 1 << 42, bridgeDecay: 1 << 43, seeds: seeds, seedWeights: weights})
+        oracle = IReputationOracle(
+            deployed(
+                "ReputationOracle",
+                abi.encode(
+                    graph,
+                    token,
+                    escrow,
+                    address(manager),
+                    IReputationOracle.Settings({bond: 1e18, challengeWindow: 1 days, proposalWindow: 2 days}),
+                    IReputationOracle.Parameters({stop: 1 << 42, bridgeDecay: 1 << 43, seeds: seeds, seedWeights: weights})
+                )
+            )
         );
-        court = new AuditCourt(vault, escrow, graph, oracle, address(manager), windows(), penalties());
+        court = IAuditCourt(
+            deployed(
+                "AuditCourt", abi.encode(vault, escrow, graph, oracle, address(manager), windows(), penalties())
+            )
+        );
         require(address(court) == court_, "the court is not where the others expect it");
     }
 
@@ -228,7 +232,7 @@ abstract contract CourtTest is Test {
         );
         (IJobEscrow.Terms memory terms_, address owner) = escrow.termsOf(batch.jobId);
         uint256 size = audit.committeeSize == 0 ? terms_.committeeSize : 2 * uint256(audit.committeeSize) + 1;
-        if (size > court.COMMITTEE_LIMIT()) size = court.COMMITTEE_LIMIT();
+        if (size > IConstants(address(court)).COMMITTEE_LIMIT()) size = IConstants(address(court)).COMMITTEE_LIMIT();
         round.committee = vault.drawCommittee(round.seed, audit.seedBlock, size, batch.contributor, owner);
         court.draw(batch);
     }

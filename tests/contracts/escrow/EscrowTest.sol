@@ -4,9 +4,8 @@ pragma solidity 0.8.37;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-import {JobEscrow} from "../../../contracts/JobEscrow.sol";
-import {MeritToken} from "../../../contracts/MeritToken.sol";
 import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
+import {IPermitToken} from "../Interfaces.sol";
 import {Test} from "../Test.sol";
 
 /// @notice An escrow whose court is a plain account.
@@ -14,9 +13,9 @@ abstract contract EscrowTest is Test {
     uint48 internal constant CLAIM_WINDOW = 30 days;
     uint16 internal constant DETECTION = 9_000;
 
-    MeritToken internal token;
+    IPermitToken internal token;
     AccessManager internal manager;
-    JobEscrow internal escrow;
+    IJobEscrow internal escrow;
     address internal court = makeAddr("court");
     address internal collector = makeAddr("collector");
     address internal requester = makeAddr("requester");
@@ -25,14 +24,20 @@ abstract contract EscrowTest is Test {
 
     function setUp() public virtual {
         vm.warp(1_000_000);
-        token = new MeritToken(address(this), type(uint128).max);
-        manager = new AccessManager(address(this));
+        token = IPermitToken(deployed("MeritToken", abi.encode(address(this), type(uint128).max)));
+        manager = AccessManager(deployed("AccessManager", abi.encode(address(this))));
         escrow = newEscrow(token);
         fund(requester, 1e30);
     }
 
-    function newEscrow(IERC20 asset) internal returns (JobEscrow) {
-        return new JobEscrow(asset, court, collector, address(manager), CLAIM_WINDOW, DETECTION, feeRate());
+    function newEscrow(IERC20 asset) internal returns (IJobEscrow) {
+        return newEscrow(asset, feeRate());
+    }
+
+    function newEscrow(IERC20 asset, uint16 feeRate_) internal returns (IJobEscrow) {
+        bytes memory arguments =
+            abi.encode(asset, court, collector, address(manager), CLAIM_WINDOW, DETECTION, feeRate_);
+        return IJobEscrow(deployed("JobEscrow", arguments));
     }
 
     /// @dev None here, so that round amounts stay round; `Fees.t.sol` has one.

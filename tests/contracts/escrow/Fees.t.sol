@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {JobEscrow} from "../../../contracts/JobEscrow.sol";
 import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {EscrowTest} from "./EscrowTest.sol";
 
@@ -49,9 +48,9 @@ contract FeesTest is EscrowTest {
     }
 
     function test_Constructor_RefusesARateAboveTheLimit() external {
-        new JobEscrow(token, court, collector, address(manager), CLAIM_WINDOW, DETECTION, 2_000);
+        newEscrow(token, 2_000);
         vm.expectRevert(abi.encodeWithSelector(IJobEscrow.JobEscrowInvalidFeeRate.selector, 2_001));
-        new JobEscrow(token, court, collector, address(manager), CLAIM_WINDOW, DETECTION, 2_001);
+        newEscrow(token, 2_001);
     }
 
     function _two() private view returns (address[] memory verifiers) {

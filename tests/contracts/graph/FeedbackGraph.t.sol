@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {FeedbackGraph} from "../../../contracts/FeedbackGraph.sol";
 import {IFeedbackGraph} from "../../../contracts/interfaces/IFeedbackGraph.sol";
 import {Test} from "../Test.sol";
 
@@ -27,7 +26,7 @@ contract FeedbackGraphTest is Test {
     IFeedbackGraph.Feedback private constant DISTRUST = IFeedbackGraph.Feedback.DISTRUST;
     uint256 private constant LENGTH = 1 days;
 
-    FeedbackGraph private _graph;
+    IFeedbackGraph private _graph;
     SwitchOracle private _oracle;
     address private _court = makeAddr("court");
     address private _alice = makeAddr("alice");
@@ -37,7 +36,7 @@ contract FeedbackGraphTest is Test {
     function setUp() external {
         _oracle = new SwitchOracle();
         _oracle.setSettled(0, true);
-        _graph = new FeedbackGraph(_court, address(_oracle), LENGTH);
+        _graph = IFeedbackGraph(deployed("FeedbackGraph", abi.encode(_court, address(_oracle), LENGTH)));
     }
 
     // ------------------------------------------------------------------ record

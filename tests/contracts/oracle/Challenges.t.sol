@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IFeedbackGraph} from "../../../contracts/interfaces/IFeedbackGraph.sol";
 import {IReputationOracle} from "../../../contracts/interfaces/IReputationOracle.sol";
 import {Row} from "../../../contracts/libraries/MeritRow.sol";
+import {IConstants} from "../Interfaces.sol";
 import {OracleTest} from "./OracleTest.sol";
 
 /// challengeRow
@@ -167,7 +168,7 @@ contract ChallengesTest is OracleTest {
         IReputationOracle.ProvenRow memory proven = prove(address(0), rows, 0);
         vm.expectRevert(IReputationOracle.ReputationOracleNoFault.selector);
         oracle.challengeCycle(epoch, proven, cycle);
-        address[] memory tooLong = new address[](oracle.MAX_CYCLE() + 1);
+        address[] memory tooLong = new address[](IConstants(address(oracle)).MAX_CYCLE() + 1);
         vm.expectRevert(IReputationOracle.ReputationOracleTooManyNeighbors.selector);
         oracle.challengeCycle(epoch, proven, tooLong);
     }

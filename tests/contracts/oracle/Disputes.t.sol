@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {IFeedbackGraph} from "../../../contracts/interfaces/IFeedbackGraph.sol";
 import {IReputationOracle} from "../../../contracts/interfaces/IReputationOracle.sol";
 import {Row} from "../../../contracts/libraries/MeritRow.sol";
+import {IConstants} from "../Interfaces.sol";
 import {MerkleTree} from "./MerkleTree.sol";
 import {OracleTest} from "./OracleTest.sol";
 
@@ -109,7 +110,7 @@ contract DisputesTest is OracleTest {
     function test_Threat17_SpamOfQuestions_CostsMoreAndMoreAndEnds() external {
         Row[] memory rows = honest;
         propose(rows);
-        uint256 end = vm.getBlockTimestamp() + WINDOW * (1 + oracle.MAX_EXTENSIONS());
+        uint256 end = vm.getBlockTimestamp() + WINDOW * (1 + IConstants(address(oracle)).MAX_EXTENSIONS());
         uint256 before = token.balanceOf(challenger);
         _demand(address(0), 0);
         _demand(address(0), 1);
@@ -159,7 +160,7 @@ contract DisputesTest is OracleTest {
         oracle.withdraw();
         vm.assertEq(before - token.balanceOf(proposer), BOND - BOND / 2, "lost");
         vm.assertEq(oracle.burn(), BOND - BOND / 2, "burned");
-        vm.assertEq(token.balanceOf(oracle.BURN_ADDRESS()), BOND - BOND / 2, "at the burn address");
+        vm.assertEq(token.balanceOf(IConstants(address(oracle)).BURN_ADDRESS()), BOND - BOND / 2, "at the burn address");
     }
 
     /// A false challenge costs its bond.
@@ -174,7 +175,7 @@ contract DisputesTest is OracleTest {
         oracle.settleDispute(id);
         vm.assertEq(oracle.creditOf(challenger), 0, "challenger");
         vm.assertEq(oracle.creditOf(proposer), BOND + PRICE / 2, "proposer");
-        vm.assertEq(oracle.creditOf(oracle.BURN_ADDRESS()), PRICE - PRICE / 2, "burned");
+        vm.assertEq(oracle.creditOf(IConstants(address(oracle)).BURN_ADDRESS()), PRICE - PRICE / 2, "burned");
     }
 
     /// After a proposal was voided there is room for an honest one, with questions of its own.

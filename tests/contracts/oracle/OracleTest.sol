@@ -4,13 +4,11 @@ pragma solidity 0.8.37;
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-import {FeedbackGraph} from "../../../contracts/FeedbackGraph.sol";
-import {JobEscrow} from "../../../contracts/JobEscrow.sol";
-import {MeritToken} from "../../../contracts/MeritToken.sol";
-import {ReputationOracle} from "../../../contracts/ReputationOracle.sol";
+import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {IFeedbackGraph} from "../../../contracts/interfaces/IFeedbackGraph.sol";
 import {IReputationOracle} from "../../../contracts/interfaces/IReputationOracle.sol";
 import {Row} from "../../../contracts/libraries/MeritRow.sol";
+import {IConstants} from "../Interfaces.sol";
 import {Test} from "../Test.sol";
 import {MerkleTree} from "./MerkleTree.sol";
 import {SlowMeritRank} from "./SlowMeritRank.sol";
@@ -23,11 +21,11 @@ abstract contract OracleTest is Test {
     uint48 internal constant WINDOW = 1 days;
     uint48 internal constant PROPOSAL_WINDOW = 3 days;
 
-    MeritToken internal token;
+    IERC20 internal token;
     AccessManager internal manager;
-    FeedbackGraph internal graph;
-    ReputationOracle internal oracle;
-    JobEscrow internal escrow;
+    IFeedbackGraph internal graph;
+    IReputationOracle internal oracle;
+    IJobEscrow internal escrow;
     SlowMeritRank internal slow;
     address internal proposer = makeAddr("proposer");
     address internal challenger = makeAddr("challenger");
@@ -37,12 +35,14 @@ abstract contract OracleTest is Test {
     uint256 internal epoch;
 
     function setUp() public virtual {
-        token = new MeritToken(address(this), type(uint96).max);
-        manager = new AccessManager(address(this));
-        slow = new SlowMeritRank();
+        token = IERC20(deployed("MeritToken", abi.encode(address(this), type(uint96).max)));
+        manager = AccessManager(deployed("AccessManager", abi.encode(address(this))));
+        slow = SlowMeritRank(deployed("SlowMeritRank", ""));
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 2);
-        escrow = new JobEscrow(token, address(this), predicted, address(manager), 1 days, 9_000, 500);
-        graph = new FeedbackGraph(address(this), predicted, EPOCH);
+        escrow = IJobEscrow(
+            deployed("JobEscrow", abi.encode(token, address(this), predicted, address(manager), 1 days, 9_000, 500))
+        );
+        graph = IFeedbackGraph(deployed("FeedbackGraph", abi.encode(address(this), predicted, EPOCH)));
         oracle = newOracle(token);
         for (uint256 i = 0; i < 2; ++i) {
             address account = i == 0 ? proposer : challenger;
@@ -52,8 +52,16 @@ abstract contract OracleTest is Test {
         }
     }
 
-    function newOracle(IERC20 asset) internal returns (ReputationOracle) {
-        return new ReputationOracle(graph, asset, escrow, address(manager), settings(), parameters(ONE));
+    function newOracle(IERC20 asset) internal returns (IReputationOracle) {
+        return newOracle(graph, asset, settings());
+    }
+
+    function newOracle(IFeedbackGraph graph_, IERC20 asset, IReputationOracle.Settings memory settings_)
+        internal
+        returns (IReputationOracle)
+    {
+        bytes memory arguments = abi.encode(graph_, asset, escrow, address(manager), settings_, parameters(ONE));
+        return IReputationOracle(deployed("ReputationOracle", arguments));
     }
 
     function settings() internal pure returns (IReputationOracle.Settings memory) {
@@ -151,7 +159,7 @@ abstract contract OracleTest is Test {
     function assertVoid() internal view {
         vm.assertEq(uint256(statusOf()), uint256(IReputationOracle.Status.VOID), "void");
         vm.assertEq(oracle.creditOf(challenger), BOND / 2, "bounty");
-        vm.assertEq(oracle.creditOf(oracle.BURN_ADDRESS()), BOND - BOND / 2, "burned");
+        vm.assertEq(oracle.creditOf(IConstants(address(oracle)).BURN_ADDRESS()), BOND - BOND / 2, "burned");
     }
 
     function leavesOf(address subject, Row[] memory rows) internal view returns (bytes32[] memory leaves) {

@@ -5,7 +5,6 @@ import {IAccessManaged} from "@openzeppelin/contracts/access/manager/IAccessMana
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
-import {ReputationOracle} from "../../../contracts/ReputationOracle.sol";
 import {IFeedbackGraph} from "../../../contracts/interfaces/IFeedbackGraph.sol";
 import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {IReputationOracle} from "../../../contracts/interfaces/IReputationOracle.sol";
@@ -16,10 +15,10 @@ import {OracleTest} from "./OracleTest.sol";
 
 /// @notice A proposer that withdraws again whenever its tokens move.
 contract ReentrantProposer is ITokenListener {
-    ReputationOracle public oracle;
+    IReputationOracle public oracle;
     bytes public answer;
 
-    function propose(ReputationOracle oracle_, HookToken token, uint256 epoch) external {
+    function propose(IReputationOracle oracle_, HookToken token, uint256 epoch) external {
         oracle = oracle_;
         token.approve(address(oracle_), type(uint256).max);
         oracle_.propose(epoch, "root", 2, oracle_.paramsHash(), "rows");
@@ -322,14 +321,7 @@ contract ProposalsTest is OracleTest {
             if (i == 1) wrong.challengeWindow = 0;
             if (i == 2) wrong.proposalWindow = 0;
             vm.expectRevert(IReputationOracle.ReputationOracleInvalidSettings.selector);
-            new ReputationOracle(
-                i == 3 ? IFeedbackGraph(proposer) : graph,
-                i == 4 ? IERC20(proposer) : token,
-                escrow,
-                address(manager),
-                wrong,
-                parameters(ONE)
-            );
+            newOracle(i == 3 ? IFeedbackGraph(proposer) : graph, i == 4 ? IERC20(proposer) : token, wrong);
         }
     }
 

@@ -3,10 +3,7 @@ pragma solidity 0.8.37;
 
 import {AccessManager} from "@openzeppelin/contracts/access/manager/AccessManager.sol";
 
-import {JobEscrow} from "../../../contracts/JobEscrow.sol";
-import {MeritToken} from "../../../contracts/MeritToken.sol";
-import {SourceRegistry} from "../../../contracts/SourceRegistry.sol";
-import {SourceVault} from "../../../contracts/SourceVault.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {ISourceRegistry} from "../../../contracts/interfaces/ISourceRegistry.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
@@ -23,11 +20,11 @@ abstract contract SourcesTest is Test {
     bytes32 internal constant PASSAGE_TYPE =
         keccak256("Passage(uint32 position,bytes32 digest,uint32 relevance,bytes32[] proof)");
 
-    MeritToken internal token;
+    IERC20 internal token;
     AccessManager internal manager;
-    JobEscrow internal escrow;
-    SourceVault internal vault;
-    SourceRegistry internal registry;
+    IJobEscrow internal escrow;
+    IStakeVault internal vault;
+    ISourceRegistry internal registry;
     address internal owner;
     uint256 internal ownerKey;
     address internal requester = makeAddr("requester");
@@ -38,19 +35,23 @@ abstract contract SourcesTest is Test {
         vm.warp(1_000_000);
         vm.roll(100);
         (owner, ownerKey) = makeAddrAndKey("owner");
-        token = new MeritToken(address(this), type(uint96).max);
-        manager = new AccessManager(address(this));
-        escrow = new JobEscrow(token, address(this), stranger, address(manager), 30 days, 9_000, 0);
+        token = IERC20(deployed("MeritToken", abi.encode(address(this), type(uint96).max)));
+        manager = AccessManager(deployed("AccessManager", abi.encode(address(this))));
+        escrow = IJobEscrow(
+            deployed("JobEscrow", abi.encode(token, address(this), stranger, address(manager), 30 days, 9_000, 0))
+        );
         registry = newRegistry(manager);
         stake(owner, 2 * STAKE);
         job = openJob();
         registry.setJob(job);
     }
 
-    function newRegistry(AccessManager by) internal returns (SourceRegistry made) {
+    function newRegistry(AccessManager by) internal returns (ISourceRegistry made) {
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 1);
-        vault = new SourceVault(token, predicted, IStakeVault.Parameters(STAKE, DELAY, 8));
-        made = new SourceRegistry(vault, escrow, address(by));
+        vault = IStakeVault(
+            deployed("SourceVault", abi.encode(token, predicted, IStakeVault.Parameters(STAKE, DELAY, 8)))
+        );
+        made = ISourceRegistry(deployed("SourceRegistry", abi.encode(vault, escrow, address(by))));
         require(address(made) == predicted, "prediction");
     }
 

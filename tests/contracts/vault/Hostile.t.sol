@@ -5,9 +5,9 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 
-import {StakeVault} from "../../../contracts/StakeVault.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
 import {TokenIntake} from "../../../contracts/libraries/TokenIntake.sol";
+import {IConstants} from "../Interfaces.sol";
 import {
     BlocklistToken,
     FailingToken,
@@ -21,12 +21,12 @@ import {VaultTest} from "./VaultTest.sol";
 
 /// @notice A staker that calls the vault again whenever its tokens move, and notes how that ended.
 contract ReentrantStaker is ITokenListener {
-    StakeVault public immutable vault;
+    IStakeVault public immutable vault;
     bytes public call;
     bool public entered;
     bytes public answer;
 
-    constructor(StakeVault vault_, HookToken token) {
+    constructor(IStakeVault vault_, HookToken token) {
         vault = vault_;
         token.approve(address(vault_), type(uint256).max);
     }
@@ -125,7 +125,7 @@ contract HostileTest is VaultTest {
 
     function test_Threat16_BlockedBurnAddress_DoesNotHoldUpASlash() external {
         BlocklistToken blocklist = _blocklistVault();
-        address burnAddress = vault.BURN_ADDRESS();
+        address burnAddress = IConstants(address(vault)).BURN_ADDRESS();
         blocklist.setBlocked(burnAddress, true);
         vm.assertEq(slash(alice, 10, 0, bob, 5), 10, "slashed");
         vm.expectRevert(abi.encodeWithSelector(BlocklistToken.Blocked.selector, burnAddress));

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
+import {IConstants} from "../Interfaces.sol";
 import {VaultTest} from "./VaultTest.sol";
 
 /// The largest sizes that the vault admits, and the calls that only the court may make
@@ -27,7 +28,7 @@ contract LimitsTest is VaultTest {
 
     function test_Threat15_SlashAndWithdrawOfAFullQueue_StayUnderTheLimit() external {
         stake(alice, 100 * MINIMUM);
-        for (uint256 i = 0; i < vault.MAX_UNBONDINGS(); ++i) {
+        for (uint256 i = 0; i < IConstants(address(vault)).MAX_UNBONDINGS(); ++i) {
             unbond(alice, MINIMUM);
         }
         skip(1, DELAY);

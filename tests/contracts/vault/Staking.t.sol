@@ -4,8 +4,8 @@ pragma solidity 0.8.37;
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 
-import {StakeVault} from "../../../contracts/StakeVault.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
+import {IConstants} from "../Interfaces.sol";
 import {VaultTest} from "./VaultTest.sol";
 
 /// constructor
@@ -40,7 +40,7 @@ contract StakingTest is VaultTest {
 
     function _assertRefused(IERC20 asset, address court_, IStakeVault.Parameters memory parameters) private {
         vm.expectRevert(IStakeVault.StakeVaultInvalidParameters.selector);
-        new StakeVault(asset, court_, parameters);
+        newVault(asset, court_, parameters);
     }
 
     // ------------------------------------------------------------------ deposit
@@ -125,7 +125,7 @@ contract StakingTest is VaultTest {
     }
 
     function test_BeginUnbond_WhenQueueIsFull_RevertsUntilTheOldestIsWithdrawn() external {
-        uint256 limit = vault.MAX_UNBONDINGS();
+        uint256 limit = IConstants(address(vault)).MAX_UNBONDINGS();
         stake(alice, 100);
         for (uint256 i = 0; i < limit; ++i) {
             unbond(alice, 1);

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import {MeritToken} from "../../../contracts/MeritToken.sol";
-import {StakeVault} from "../../../contracts/StakeVault.sol";
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
 import {Test} from "../Test.sol";
 
 /// @notice Does to the vault, in random order, everything that its users and its court can do, and keeps its own books.
 contract VaultHandler is Test {
-    MeritToken public immutable token;
-    StakeVault public immutable vault;
+    IERC20 public immutable token;
+    IStakeVault public immutable vault;
     address public immutable court;
 
     uint256 public deposited;
@@ -25,7 +24,7 @@ contract VaultHandler is Test {
 
     address[] private _actors;
 
-    constructor(MeritToken token_, StakeVault vault_, address court_) {
+    constructor(IERC20 token_, IStakeVault vault_, address court_) {
         (token, vault, court) = (token_, vault_, court_);
         for (uint256 i = 0; i < 5; ++i) {
             _actors.push(makeAddr(string(abi.encode("actor", i))));

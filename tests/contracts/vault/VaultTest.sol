@@ -3,9 +3,8 @@ pragma solidity 0.8.37;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 
-import {MeritToken} from "../../../contracts/MeritToken.sol";
-import {StakeVault} from "../../../contracts/StakeVault.sol";
 import {IStakeVault} from "../../../contracts/interfaces/IStakeVault.sol";
+import {IPermitToken} from "../Interfaces.sol";
 import {Test} from "../Test.sol";
 
 /// @notice A vault with one court and accounts that hold tokens.
@@ -14,8 +13,8 @@ abstract contract VaultTest is Test {
     uint48 internal constant DELAY = 7 days;
     uint32 internal constant PERIOD = 8;
 
-    MeritToken internal token;
-    StakeVault internal vault;
+    IPermitToken internal token;
+    IStakeVault internal vault;
     address internal court = makeAddr("court");
     address internal alice = makeAddr("alice");
     address internal bob = makeAddr("bob");
@@ -23,16 +22,23 @@ abstract contract VaultTest is Test {
 
     function setUp() public virtual {
         vm.roll(10 * PERIOD); // Away from the chain's first blocks.
-        token = new MeritToken(address(this), type(uint96).max);
+        token = IPermitToken(deployed("MeritToken", abi.encode(address(this), type(uint96).max)));
         vault = newVault(token);
     }
 
-    function newVault(IERC20 asset) internal returns (StakeVault) {
-        return new StakeVault(
+    function newVault(IERC20 asset) internal returns (IStakeVault) {
+        return newVault(
             asset,
             court,
             IStakeVault.Parameters({minimumStake: MINIMUM, unbondingDelay: DELAY, periodBlocks: PERIOD})
         );
+    }
+
+    function newVault(IERC20 asset, address court_, IStakeVault.Parameters memory parameters)
+        internal
+        returns (IStakeVault)
+    {
+        return IStakeVault(deployed("StakeVault", abi.encode(asset, court_, parameters)));
     }
 
     /// @dev Gives `account` tokens and deposits them.

@@ -14,12 +14,10 @@ from scipy.sparse import csr_array
 from scipy.sparse.linalg import svds
 
 from scoring.retrieval.errors import EmptyCorpusError
-from scoring.retrieval.merging import fused, normalised
+from scoring.retrieval.merging import DECIMALS, first, fused, normalised
 
 # More dimensions cost more and find no better (Dumais, 1991).
 DIMENSIONS = 200
-# Scores are compared to so many decimals: what two machines compute differs by less.
-_DECIMALS = 6
 # Singular values that differ by less, as a part of the largest, count as equal.
 _EQUAL = 1e-6
 _WORD = re.compile(r"[^\W_]+")
@@ -76,19 +74,19 @@ class PassageIndex:
         known = [term for term in terms(query) if term in self._columns]
         if not known:
             return np.zeros(len(self._places))
-        return np.asarray(self._words.get_scores(known), np.float64).round(_DECIMALS)
+        return np.asarray(self._words.get_scores(known), np.float64).round(DECIMALS)
 
     def meaning_scores(self, query: str) -> NDArray[np.float64]:
         """Cosine of each passage in the latent space, -1 to 1: (passages,)."""
         place = _unit_rows(self._weights(self._counts([terms(query)])) @ self._directions)
-        return np.asarray(self._places @ place[0]).round(_DECIMALS)
+        return np.asarray(self._places @ place[0]).round(DECIMALS)
 
     def search(self, query: str, count: int) -> list[Match]:
         """The best `count` passages by both kinds of score, best first; fewer where fewer share anything with it."""
         words, meaning = self.word_scores(query), self.meaning_scores(query)
         relevances = normalised(words, self._bound(query))
-        ordered = np.argsort(-fused([words, meaning]), kind="stable")
-        found = ordered[(words[ordered] > 0) | (meaning[ordered] > 0)][:count]
+        shares = np.flatnonzero((words > 0) | (meaning > 0))
+        found = shares[first(fused([words, meaning])[shares], count)]
         return [Match(position, float(relevances[position])) for position in found.tolist()]
 
     def _bound(self, query: str) -> float:

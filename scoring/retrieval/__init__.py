@@ -3,7 +3,7 @@
 `scoring.retrieval.search` needs the extra `backend`; the rest does not.
 """
 
-from scoring.retrieval.credit import ranking_game, source_credits
+from scoring.retrieval.credit import agreement_game, ranking_game, source_credits
 from scoring.retrieval.errors import RetrievalError
 from scoring.retrieval.merging import Passage, merged
 from scoring.retrieval.priors import prior_reliability
@@ -14,6 +14,7 @@ __all__ = [
     "RetrievalError",
     "Shown",
     "Standings",
+    "agreement_game",
     "merged",
     "prior_reliability",
     "ranking_game",

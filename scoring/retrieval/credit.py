@@ -1,6 +1,8 @@
 """What each source added to an answer: with a sign, so that a source can also have harmed it."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -12,6 +14,7 @@ from scoring.shapley import Coalitions, Game, exact_shapley
 
 # 64 evaluations.
 MOST_SOURCES = 6
+_WORD = re.compile(r"[^\W_]+")
 
 
 def source_credits(sources: Sequence[str], game: Game) -> dict[str, float]:
@@ -44,6 +47,36 @@ def ranking_game(
         return np.array([ndcg(left, grades, depth) for left in rankings])
 
     return worth
+
+
+def agreement_game(sources: Sequence[str], answer: Callable[[Collection[str]], str]) -> Game:
+    """The game in which a coalition is worth the agreement of its answer with that of all sources, from 0 to 1.
+
+    For answers that nothing is known about to compare them with. answer: what is answered from the passages of some of
+    the sources; asked once for each coalition.
+    """
+
+    def worth(members: Coalitions) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+        reference = answer(sources)
+        answers = (
+            reference if row.all() else answer([source for source, inside in zip(sources, row, strict=True) if inside])
+            for row in members
+        )
+        return np.array([agreement(one, reference) for one in answers])
+
+    return worth
+
+
+def agreement(answer: str, reference: str) -> float:
+    """How far two answers share their words, from 0 to 1: the harmonic mean of precision and recall.
+
+    After Rajpurkar et al., "SQuAD: 100,000+ Questions for Machine Comprehension of Text" (2016); 1 for two without
+    words.
+    """
+    said, wanted = (Counter(_WORD.findall(text.lower())) for text in (answer, reference))
+    if not said and not wanted:
+        return 1.0
+    return 2 * (said & wanted).total() / (said.total() + wanted.total())
 
 
 def feedback_credit(correct: bool, importance: float, *, grounded: bool, covers: bool) -> float:

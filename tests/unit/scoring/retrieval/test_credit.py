@@ -1,11 +1,13 @@
 """What sources added to an answer."""
 
+from collections.abc import Collection
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scoring.retrieval.credit import feedback_credit, ranking_game, source_credits
+from scoring.retrieval.credit import agreement, agreement_game, feedback_credit, ranking_game, source_credits
 from scoring.retrieval.errors import TooManySourcesError
 from scoring.retrieval.merging import Passage
 from scoring.retrieval.metrics import ndcg
@@ -67,3 +69,31 @@ def test_source_credits__more_than_six__are_refused_before_any_evaluation() -> N
 )
 def test_feedback_credit__each_case(correct: bool, grounded: bool, covers: bool, expected: float) -> None:
     assert feedback_credit(correct, 0.4, grounded=grounded, covers=covers) == expected
+
+
+def test_agreement__of_two_answers__counts_shared_words() -> None:
+    assert agreement("Made of steel.", "made OF steel") == 1
+    assert agreement("steel", "made of steel") == pytest.approx(0.5)
+    assert agreement("cheese", "made of steel") == 0
+    assert agreement("", "made of steel") == 0
+    assert agreement("", "...") == 1
+
+
+@given(st.text(alphabet="ab ", max_size=8), st.text(alphabet="ab ", max_size=8))
+def test_agreement__either_way__is_the_same_part(first: str, second: str) -> None:
+    assert agreement(first, second) == agreement(second, first)
+    assert 0 <= agreement(first, second) <= 1
+
+
+def test_agreement_game__only_one_source_matters__has_all_of_the_value() -> None:
+    def answer(coalition: Collection[str]) -> str:
+        return "steel" if "b" in coalition else "no idea"
+
+    assert source_credits(SOURCES, agreement_game(SOURCES, answer)) == pytest.approx({"a": 0, "b": 1, "c": 0})
+
+
+def test_agreement_game__either_of_two_suffices__they_share() -> None:
+    def answer(coalition: Collection[str]) -> str:
+        return "steel" if {"a", "c"} & set(coalition) else "no idea"
+
+    assert source_credits(SOURCES, agreement_game(SOURCES, answer)) == pytest.approx({"a": 0.5, "b": 0, "c": 0.5})

@@ -42,7 +42,7 @@ from verifier.models.generation import TextRequest, generate, replay
 from verifier.models.gpt import Gpt, GptArchitecture
 from verifier.models.manifest import GenerationRule
 from verifier.models.numeric_class import NumericClass
-from verifier.models.registration import random_requests, register_transformers
+from verifier.models.registration import random_requests, register_files
 from verifier.models.store import ModelStore
 from verifier.models.training import Recipe, standard_library_corpus
 from verifier.workloads.audit import audit_leaf, disclose, opens_commitment
@@ -375,7 +375,7 @@ def transformers_subjects(directory: Path) -> Iterator[Subject]:
         store = ModelStore(directory / "models")
         numeric_class = NumericClass("cpu", "bfloat16")
         rule = GenerationRule(end_token=0, temperature=1.0, top_p=1.0)
-        manifest = register_transformers(store, folder, numeric_class=numeric_class, generation=rule)
+        manifest = register_files(store, folder, numeric_class=numeric_class, generation=rule)
         model = store.load(manifest.identity).model
         yield Subject(name, model, model, cheaper_copies(model), rule.sampling())
 

@@ -155,8 +155,9 @@ def _models(directory: Path) -> str:
             manifest = store.manifest(bytes.fromhex(path.stem))
             if manifest.profile_document is None:
                 continue  # what was registered before it was calibrated; a job cannot name it
-            if not (directory / f"{manifest.weights}.safetensors").is_file():
-                raise CheckError(f"The weights of {path.name} are missing; fetch {manifest.weights}.safetensors.")
+            for digest in manifest.weights:
+                if not (directory / f"{digest}.safetensors").is_file():
+                    raise CheckError(f"Weights of {path.name} are missing; fetch {digest}.safetensors.")
         except (ModelError, ValueError) as error:
             raise CheckError(f"{path.name} cannot be used: {error}.") from error
         calibrated += 1

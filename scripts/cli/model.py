@@ -25,7 +25,7 @@ _MODELS = Path("models")
 
 @app.command()
 def register(
-    directory: Annotated[Path, typer.Argument(help="Directory with config.json and model.safetensors.")],
+    directory: Annotated[Path, typer.Argument(help="Directory with config.json and safetensors weights.")],
     numeric_class: Annotated[str, typer.Option(help="Device and type of all arithmetic, such as cpu-bfloat16.")],
     task: Annotated[Task, typer.Option(help="What the model does.")] = Task.TEXT,
     end_token: Annotated[int | None, typer.Option(help="Token that ends a text.")] = None,
@@ -33,13 +33,13 @@ def register(
     top_p: Annotated[float, typer.Option(help="Probability of the tokens that text is drawn from; 1 for all.")] = 1.0,
     models: Models = _MODELS,
 ) -> None:
-    """Copy a model of the transformers library into the models' directory; prints its identity."""
+    """Copy a model's files into the models' directory; prints its identity."""
     from pydantic import ValidationError  # noqa: PLC0415 - the other commands need neither torch nor models
 
     from verifier.models.errors import ModelError  # noqa: PLC0415
     from verifier.models.manifest import GenerationRule  # noqa: PLC0415
     from verifier.models.numeric_class import NumericClass  # noqa: PLC0415
-    from verifier.models.registration import register_transformers  # noqa: PLC0415
+    from verifier.models.registration import register_files  # noqa: PLC0415
     from verifier.models.store import ModelStore  # noqa: PLC0415
 
     rule = None
@@ -50,7 +50,7 @@ def register(
         wrong = error.errors()[0]
         raise ModelError(f"--{str(wrong['loc'][0]).replace('_', '-')}: {wrong['msg']}.") from None
     parsed = NumericClass.parse(numeric_class)
-    manifest = register_transformers(ModelStore(models), directory, numeric_class=parsed, generation=rule, task=task)
+    manifest = register_files(ModelStore(models), directory, numeric_class=parsed, generation=rule, task=task)
     typer.echo(manifest.identity.hex())
 
 
@@ -78,11 +78,15 @@ def calibrate(
     """
     from verifier.models.calibration import CalibrationTerms  # noqa: PLC0415 - as above
     from verifier.models.registration import (  # noqa: PLC0415
+        FAMILIES,
         calibrate_encoder,
+        calibrate_image_model,
         calibrate_model,
         describe,
+        prompted_image_requests,
         prompted_requests,
         prompted_sequences,
+        random_image_requests,
         random_requests,
         random_sequences,
     )
@@ -95,7 +99,16 @@ def calibrate(
     name, given = _identity(identity), None if prompts is None else _prompts(prompts)
     runs = requests or math.ceil(4 / false_alarm)
     typer.echo(f"Running the model and cheaper copies of it on {runs} requests each.", err=True)
-    if store.manifest(name).generation is None:
+    registered = store.manifest(name)
+    if registered.family == FAMILIES[Task.IMAGE]:
+        painter = store.load_image_model(name).model
+        wanted = (
+            random_image_requests(painter, runs, 0)
+            if given is None
+            else prompted_image_requests(painter, given, runs, 0)
+        )
+        manifest = calibrate_image_model(store, name, wanted, terms)
+    elif registered.generation is None:
         encoder = store.load_encoder(name).model
         sequences = random_sequences(encoder, runs, 0) if given is None else prompted_sequences(encoder, given, runs)
         manifest = calibrate_encoder(store, name, sequences, terms)

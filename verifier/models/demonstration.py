@@ -10,19 +10,20 @@ from pathlib import Path
 import torch
 
 from verifier.models.calibration import CalibrationTerms
+from verifier.models.causal import CausalModel
 from verifier.models.cheaper import quantised_copy
 from verifier.models.generation import TextRequest
 from verifier.models.gpt import Gpt, GptArchitecture, load_gpt
 from verifier.models.manifest import GenerationRule
 from verifier.models.numeric_class import NumericClass
-from verifier.models.store import ModelStore, RegisteredModel
+from verifier.models.store import ModelStore, Registered
 from verifier.models.text_calibration import TextTrial
 from verifier.models.training import END_TOKEN, Recipe, standard_library_corpus, trained_weights
 
 NUMERIC_CLASS = NumericClass("cpu", "bfloat16")
 RULE = GenerationRule(end_token=END_TOKEN, temperature=0.8, top_p=1.0)
-# Raised when calibration changes, so that profiles of an earlier version are not taken from the directory.
-_CALIBRATION_VERSION = 3
+# Raised when calibration or manifests change, so that those of an earlier version are not taken from the directory.
+_CALIBRATION_VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class DemonstrationSizes:
 class DemonstrationModels:
     """registered: calibrated, and in the store under `registered.manifest.identity`. The others are what cheats run."""
 
-    registered: RegisteredModel
+    registered: Registered[CausalModel]
     int8: Gpt
     small: Gpt
 
@@ -63,7 +64,7 @@ def demonstration_models(
     small_weights = trained_weights(
         sizes.small_recipe, corpus, directory, _steps(tell, "the smaller model", sizes.small_recipe)
     )
-    small = load_gpt(sizes.small_recipe.architecture, small_weights, NUMERIC_CLASS)
+    small = load_gpt(sizes.small_recipe.architecture, [small_weights], NUMERIC_CLASS)
     decisive = [_CALIBRATION_VERSION, asdict(sizes), str(NUMERIC_CLASS), RULE.model_dump(), torch.__version__]
     told = json.dumps(decisive, sort_keys=True).encode()
     pointer = directory / f"{hashlib.sha256(told + corpus).hexdigest()[:32]}.calibrated"
@@ -73,14 +74,14 @@ def demonstration_models(
         return DemonstrationModels(registered, quantised_copy(registered.model, 8), small)
     architecture = asdict(sizes.recipe.architecture)
     manifest = store.register(
-        weights,
+        [weights],
         family="merit-gpt",
         architecture=architecture,
         tokenizer="bytes",
         numeric_class=NUMERIC_CLASS,
         generation=RULE,
     )
-    model = load_gpt(sizes.recipe.architecture, weights, NUMERIC_CLASS)
+    model = load_gpt(sizes.recipe.architecture, [weights], NUMERIC_CLASS)
     int8 = quantised_copy(model, 8)
     tell("calibrating the fingerprint")
     requests = sample_requests(corpus, sizes.requests, sizes.recipe.architecture.context, seed=1)
@@ -88,7 +89,7 @@ def demonstration_models(
     profile = trial.calibrate(fingerprint_cheats={"int8": int8, "small": small}, token_cheats={"small": small})
     calibrated = store.add_profile(manifest, profile)
     pointer.write_text(calibrated.identity.hex())
-    return DemonstrationModels(RegisteredModel(calibrated, model), int8, small)
+    return DemonstrationModels(Registered(calibrated, model), int8, small)
 
 
 def _steps(tell: Callable[[str], None], name: str, recipe: Recipe) -> Callable[[int, float], None]:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
+
+from verifier.models.answers import Answers
 
 
 class Encoder(Protocol):
@@ -35,20 +35,13 @@ class Encoder(Protocol):
 
 
 @torch.inference_mode()
-def encode(model: Encoder, sequences: Sequence[tuple[int, ...]]) -> NDArray[np.float32]:
-    """Rows (n, columns) of n sequences, by one forward pass over all of them, padded on the right."""
+def encode(model: Encoder, sequences: Sequence[tuple[int, ...]]) -> Answers:
+    """The rows of n sequences, by one forward pass over all of them, padded on the right; logits are what is served.
+
+    A model without labels serves the rows themselves.
+    """
     longest = max(map(len, sequences))
     tokens = torch.tensor([sequence + (0,) * (longest - len(sequence)) for sequence in sequences], dtype=torch.int64)
     mask = torch.tensor([[1] * len(sequence) + [0] * (longest - len(sequence)) for sequence in sequences])
-    return model.rows(tokens, mask).cpu().numpy()
-
-
-def label_margins(model: Encoder, row: NDArray[np.float32], label: int) -> NDArray[np.float64]:
-    """How far a label is below the most likely one by the logits of a row (columns,), of shape (1,), >= 0."""
-    logits = row[-model.labels :].astype(np.float64)
-    return np.array([logits.max() - logits[label]])
-
-
-def value_margins(row: NDArray[np.float32], served: NDArray[np.float32]) -> NDArray[np.float64]:
-    """How far each served value is from that of the row, both (columns,), >= 0."""
-    return np.asarray(np.abs(row.astype(np.float64) - served))
+    rows = model.rows(tokens, mask).cpu().numpy()
+    return Answers(rows, rows[:, -model.labels :] if model.labels else rows)

@@ -1,17 +1,19 @@
 """The small GPT that Merit trains itself for tests and demonstrations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 import torch
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
 from verifier.models.cheaper import rounded
 from verifier.models.errors import ModelError
+from verifier.models.mixed_precision import normalised, wide
 from verifier.models.numeric_class import NumericClass
+from verifier.models.weights import load_tensors
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,7 @@ class GptArchitecture:
 class Gpt(nn.Module):
     """A `CausalModel` in mixed precision: matrix products in the type of the weights, the rest in float32.
 
-    The residual stream, the norms and the logits are float32 in every numeric class, so that what separates two honest
-    runs in bfloat16 is the rounding of the products' inputs, not that of the trace itself. Weights in double precision
-    are computed with as such.
+    The residual stream, the norms and the logits are float32 in every numeric class; see `mixed_precision`.
     """
 
     def __init__(self, architecture: GptArchitecture) -> None:
@@ -69,23 +69,23 @@ class Gpt(nn.Module):
     def hidden(self, tokens: torch.Tensor, cache: "GptCache | None" = None) -> torch.Tensor:
         start = cache.length if cache else 0
         positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
-        states = _wide(self.token_embedding(tokens)) + _wide(self.position_embedding(positions))
+        states = wide(self.token_embedding(tokens)) + wide(self.position_embedding(positions))
         for layer, block in enumerate(self.blocks):
             states = block(states, layer, cache)
         if cache:
             cache.length += tokens.shape[1]
-        return _normalised(states, self.norm)
+        return normalised(states, self.norm)
 
     def logits(self, hidden: torch.Tensor) -> torch.Tensor:
-        return _wide(hidden) @ _wide(self.token_embedding.weight).T
+        return wide(hidden) @ wide(self.token_embedding.weight).T
 
 
-def load_gpt(architecture: GptArchitecture, weights: Path, numeric_class: NumericClass) -> Gpt:
-    """The model for evaluation, from a safetensors file. Raises RuntimeError when the weights do not fit."""
-    # On the meta device nothing is allocated for sizes that the file does not back.
+def load_gpt(architecture: GptArchitecture, weights: Sequence[Path], numeric_class: NumericClass) -> Gpt:
+    """The model for evaluation, from safetensors files. Raises RuntimeError when the weights do not fit."""
+    # On the meta device nothing is allocated for sizes that the files do not back.
     with torch.device("meta"):
         model = Gpt(architecture)
-    model.load_state_dict(load_file(weights), assign=True)
+    model.load_state_dict(load_tensors(weights), assign=True)
     return model.to(numeric_class.device, numeric_class.torch_dtype).eval().requires_grad_(False)
 
 
@@ -124,22 +124,12 @@ class _Block(nn.Module):
     def forward(self, states: torch.Tensor, layer: int, cache: GptCache | None) -> torch.Tensor:
         batch, length, columns = states.shape
         dtype = self.attention_in.weight.dtype
-        projected = self.attention_in(_normalised(states, self.attention_norm).to(dtype))
+        projected = self.attention_in(normalised(states, self.attention_norm).to(dtype))
         query, key, value = projected.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
         first = cache is None or cache.length == 0
         if cache:
             key, value = cache.extend(layer, key, value)
         attended = functional.scaled_dot_product_attention(query, key, value, is_causal=first)
         states = states + self.attention_out(attended.transpose(1, 2).reshape(batch, length, columns))
-        inner = self.mlp_in(_normalised(states, self.mlp_norm).to(dtype))
+        inner = self.mlp_in(normalised(states, self.mlp_norm).to(dtype))
         return cast(torch.Tensor, states + self.mlp_out(functional.gelu(inner)))
-
-
-def _normalised(states: torch.Tensor, norm: nn.LayerNorm) -> torch.Tensor:
-    """Layer normalisation in the type of the residual stream."""
-    return functional.layer_norm(states, norm.normalized_shape, _wide(norm.weight), _wide(norm.bias), norm.eps)
-
-
-def _wide(numbers: torch.Tensor) -> torch.Tensor:
-    """In float32, or in the double precision in which the rounds of training are valued."""
-    return numbers if numbers.dtype == torch.float64 else numbers.float()

@@ -1,6 +1,6 @@
 """A model as data: one JSON document, named by the hash of its bytes.
 
-A manifest says everything that decides a model's outputs and traces: the weights by their hash, the architecture, the
+A manifest says everything that decides a model's outputs and traces: the weights by their hashes, the architecture, the
 tokenizer, the numeric class, the sampling rule, and the calibrated profile. A job names the manifest's hash; whoever
 holds a file with that hash runs the same model and judges it by the same thresholds.
 """
@@ -20,6 +20,7 @@ from verifier.fingerprint.sampling import MarginLimits, SamplingRule
 from verifier.models.errors import ModelError
 from verifier.models.numeric_class import NumericClass
 from verifier.models.profile import CalibrationReport, Histogram, Profile
+from verifier.models.weights import MAXIMUM_FILES
 
 MAXIMUM_MANIFEST_BYTES = 4 * 2**20
 
@@ -80,12 +81,15 @@ class GenerationRule(_Document):
 
 
 class Manifest(_Document):
-    """See the module. `family` names the code that reads the architecture; a model without text has no `generation`."""
+    """See the module. `family` names the code that reads the architecture; a model without text has no `generation`.
+
+    weights: SHA-256 of each safetensors file, in ascending order: how files were named or cut says nothing of a model.
+    """
 
     format: Literal["merit-model/1"] = "merit-model/1"
     family: Name
     architecture: dict[str, JsonValue]
-    weights: Sha256
+    weights: Annotated[tuple[Sha256, ...], Field(min_length=1, max_length=MAXIMUM_FILES)]
     tokenizer: Name
     numeric_class: Name
     generation: GenerationRule | None
@@ -103,6 +107,8 @@ class Manifest(_Document):
         try:
             manifest = Manifest.model_validate_json(data)
             manifest.numeric()
+            if list(manifest.weights) != sorted(set(manifest.weights)):
+                raise ValueError("the hashes of the weights are not distinct and in ascending order")
             if manifest.profile_document is not None:
                 manifest.profile()
             canonical = manifest.to_bytes()

@@ -10,11 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from verifier.models.answer_calibration import AnswerTrial
 from verifier.models.calibration import CalibrationTerms
 from verifier.models.causal import CausalModel
 from verifier.models.cheaper import quantised_copy
-from verifier.models.encoder import Encoder
-from verifier.models.encoder_calibration import EncoderTrial
+from verifier.models.diffusion import ImageRequest, LatentDiffusion, paint
+from verifier.models.encoder import Encoder, encode
 from verifier.models.errors import ModelError
 from verifier.models.generation import TextRequest
 from verifier.models.manifest import GenerationRule, Manifest
@@ -23,12 +24,19 @@ from verifier.models.profile import Histogram
 from verifier.models.store import ModelStore
 from verifier.models.task import Task
 from verifier.models.text_calibration import TextTrial
+from verifier.models.weights import weight_files
 
+FAMILIES = {
+    Task.TEXT: "transformers",
+    Task.EMBEDDING: "transformers-embedding",
+    Task.CLASSIFICATION: "transformers-classification",
+    Task.IMAGE: "merit-diffusion",
+}
 _BARS = 60
 _LINES = 32
 
 
-def register_transformers(
+def register_files(
     store: ModelStore,
     directory: Path,
     *,
@@ -36,24 +44,24 @@ def register_transformers(
     generation: GenerationRule | None,
     task: Task = Task.TEXT,
 ) -> Manifest:
-    """Registers a directory with `config.json` and `model.safetensors`, as `transformers` saves one.
+    """Registers a directory with `config.json` and weights, in one file or several, as `transformers` saves one.
 
-    generation: for a model that generates text, and for no other. Raises ModelError when files are missing, do not fit
-    each other, or name code of their own.
+    For a model of images, `config.json` holds the fields of a `DiffusionArchitecture`. generation: for a model that
+    generates text, and for no other. Raises ModelError when files are missing, do not fit each other, or name code of
+    their own.
     """
     if (generation is None) == (task is Task.TEXT):
         raise ModelError("name the end token of a model that generates text, and of no other")
-    config_path, weights = directory / "config.json", directory / "model.safetensors"
-    for path in (config_path, weights):
-        if not path.is_file():
-            raise ModelError(f"{path} does not exist; save the model as one safetensors file beside its config.json")
+    config_path, weights = directory / "config.json", weight_files(directory)
     try:
         config = json.loads(config_path.read_bytes())
+    except FileNotFoundError:
+        raise ModelError(f"{config_path} does not exist; save it beside the weights") from None
     except ValueError as error:
         raise ModelError(f"{config_path} is not JSON: {error}") from None
     return store.register(
         weights,
-        family="transformers" if task is Task.TEXT else f"transformers-{task}",
+        family=FAMILIES[task],
         architecture=config,
         tokenizer="token ids",
         numeric_class=numeric_class,
@@ -102,7 +110,18 @@ def calibrate_encoder(
     if not isinstance(model, nn.Module):
         raise ModelError("only a model whose weights can be read is calibrated")
     cheats = {"int8": quantised_copy(model, 8), "int4": quantised_copy(model, 4)}
-    return store.add_profile(registered.manifest, EncoderTrial(model, sequences, terms).calibrate(cheats))
+    trial = AnswerTrial[Encoder, tuple[int, ...]](model, encode, model.labels > 0, sequences, terms)
+    return store.add_profile(registered.manifest, trial.calibrate(cheats))
+
+
+def calibrate_image_model(
+    store: ModelStore, identity: bytes, requests: Sequence[ImageRequest], terms: CalibrationTerms
+) -> Manifest:
+    """The same of a model of images, whose prompts should vary in length as those of an encoder."""
+    registered = store.load_image_model(identity)
+    cheats = {"int8": quantised_copy(registered.model, 8), "int4": quantised_copy(registered.model, 4)}
+    trial = AnswerTrial[LatentDiffusion, ImageRequest](registered.model, paint, False, requests, terms)
+    return store.add_profile(registered.manifest, trial.calibrate(cheats))
 
 
 def random_requests(model: CausalModel, count: int, seed: int) -> list[TextRequest]:
@@ -138,6 +157,23 @@ def prompted_sequences(model: Encoder, inputs: Sequence[Any], count: int) -> lis
     return _checked(inputs, count, model.context, model.vocabulary)
 
 
+def random_image_requests(model: LatentDiffusion, count: int, seed: int) -> list[ImageRequest]:
+    """Prompts of random words, for want of others, of all lengths up to the context."""
+    draw = random.Random(seed)  # noqa: S311 - test material, not a secret
+    sizes = model.architecture
+    prompts = [[draw.randrange(sizes.vocabulary) for _ in range(draw.randint(1, sizes.context))] for _ in range(count)]
+    return prompted_image_requests(model, prompts, count, seed)
+
+
+def prompted_image_requests(
+    model: LatentDiffusion, prompts: Sequence[Any], count: int, seed: int
+) -> list[ImageRequest]:
+    """The first `count` prompts as requests for images. Raises ModelError as `prompted_requests` does."""
+    draw = random.Random(seed)  # noqa: S311 - as above
+    checked = _checked(prompts, count, model.architecture.context, model.architecture.vocabulary)
+    return [ImageRequest(prompt, draw.getrandbits(64)) for prompt in checked]
+
+
 def _checked(inputs: Sequence[Any], count: int, longest: int, vocabulary: int) -> list[tuple[int, ...]]:
     if len(inputs) < count:
         raise ModelError(f"{count} prompts are needed and {len(inputs)} are given; give more or ask for fewer requests")
@@ -156,7 +192,7 @@ def describe(manifest: Manifest) -> str:
     lines = [
         f"model          {manifest.identity.hex()}",
         f"family         {manifest.family}",
-        f"weights        {manifest.weights}",
+        *(f"weights        {digest}" for digest in manifest.weights),
         f"numeric class  {manifest.numeric_class}",
     ]
     if manifest.generation is not None:

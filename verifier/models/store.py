@@ -2,17 +2,19 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import JsonValue, TypeAdapter
 
 from chain.contribution import canonical_json
 from verifier.models.causal import CausalModel
+from verifier.models.diffusion import DiffusionArchitecture, LatentDiffusion, load_diffusion
 from verifier.models.encoder import Encoder
 from verifier.models.errors import ModelError
 from verifier.models.gpt import GptArchitecture, load_gpt
@@ -21,23 +23,15 @@ from verifier.models.numeric_class import NumericClass
 from verifier.models.profile import Profile
 
 Model = TypeVar("Model")
-Loader = Callable[[Mapping[str, JsonValue], Path, NumericClass], Model]
+Loader = Callable[[Mapping[str, JsonValue], Sequence[Path], NumericClass], Model]
 
 
 @dataclass(frozen=True)
-class RegisteredModel:
+class Registered(Generic[Model]):
     """A model that is ready to run, with the manifest that it was loaded by."""
 
     manifest: Manifest
-    model: CausalModel
-
-
-@dataclass(frozen=True)
-class RegisteredEncoder:
-    """The same of an encoder."""
-
-    manifest: Manifest
-    model: Encoder
+    model: Model
 
 
 class ModelStore:
@@ -48,7 +42,7 @@ class ModelStore:
 
     def register(
         self,
-        weights: Path,
+        weights: Sequence[Path],
         *,
         family: str,
         architecture: Mapping[str, JsonValue],
@@ -57,17 +51,15 @@ class ModelStore:
         generation: GenerationRule | None,
     ) -> Manifest:
         """Copies the weights in and writes a manifest without a profile. Raises ModelError for unusable weights."""
-        data = weights.read_bytes()
         manifest = Manifest(
             family=family,
             architecture=dict(architecture),
-            weights=hashlib.sha256(data).hexdigest(),
+            weights=tuple(sorted({self._take_in(path) for path in weights})),
             tokenizer=tokenizer,
             numeric_class=str(numeric_class),
             generation=generation,
         )
-        self._write(self._weights_path(manifest.weights), data)
-        self._load(manifest, {**_CAUSAL, **_ENCODERS})
+        self._load(manifest, {**_CAUSAL, **_ENCODERS, **_IMAGES})
         self._save(manifest)
         return manifest
 
@@ -88,72 +80,102 @@ class ModelStore:
             raise ModelError(f"{path} does not have the hash that it is named by; fetch the manifest again")
         return Manifest.from_bytes(data)
 
-    def load(self, identity: bytes) -> RegisteredModel:
+    def load(self, identity: bytes) -> Registered[CausalModel]:
         """The causal model of a manifest, in its numeric class. Raises ModelError when it cannot be loaded."""
-        manifest = self.manifest(identity)
-        return RegisteredModel(manifest, self._load(manifest, _CAUSAL))
+        return self._registered(identity, _CAUSAL)
 
-    def load_encoder(self, identity: bytes) -> RegisteredEncoder:
-        """The encoder of a manifest, in its numeric class. Raises ModelError when it cannot be loaded."""
+    def load_encoder(self, identity: bytes) -> Registered[Encoder]:
+        """The encoder of a manifest, likewise."""
+        return self._registered(identity, _ENCODERS)
+
+    def load_image_model(self, identity: bytes) -> Registered[LatentDiffusion]:
+        """The diffusion model of a manifest, likewise."""
+        return self._registered(identity, _IMAGES)
+
+    def _registered(self, identity: bytes, families: Mapping[str, Loader[Model]]) -> Registered[Model]:
         manifest = self.manifest(identity)
-        return RegisteredEncoder(manifest, self._load(manifest, _ENCODERS))
+        return Registered(manifest, self._load(manifest, families))
 
     def _load(self, manifest: Manifest, families: Mapping[str, Loader[Model]]) -> Model:
         """Raises ModelError when weights are missing, changed, or not of the manifest's architecture."""
-        path = self._weights_path(manifest.weights)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise ModelError(f"the weights {manifest.weights} are not in {self.directory}; fetch them first") from None
-        if hashlib.sha256(data).hexdigest() != manifest.weights:
-            raise ModelError(f"{path} does not have the hash that it is named by; fetch the weights again")
         load = families.get(manifest.family)
         if load is None:
             raise ModelError(f"models of family {manifest.family!r} cannot be run here for this work")
+        paths = [self._weights_path(digest) for digest in manifest.weights]
+        for digest, path in zip(manifest.weights, paths, strict=True):
+            if not path.is_file():
+                raise ModelError(f"the weights {digest} are not in {self.directory}; fetch them first")
+            if _file_digest(path) != digest:
+                raise ModelError(f"{path} does not have the hash that it is named by; fetch the weights again")
         try:
-            return load(manifest.architecture, path, manifest.numeric())
+            return load(manifest.architecture, paths, manifest.numeric())
         except Exception as error:  # whatever hostile files provoke in a loader means the same thing
-            raise ModelError(f"the weights {manifest.weights} do not fit the manifest: {error}") from error
+            raise ModelError(f"the weights {', '.join(manifest.weights)} do not fit the manifest: {error}") from error
 
     def _weights_path(self, digest: str) -> Path:
         return self.directory / f"{digest}.safetensors"
 
     def _save(self, manifest: Manifest) -> None:
-        self._write(self.directory / f"{manifest.identity.hex()}.json", manifest.to_bytes())
+        with self._unfinished() as path:
+            path.write_bytes(manifest.to_bytes())
+            path.replace(self.directory / f"{manifest.identity.hex()}.json")
 
-    def _write(self, path: Path, data: bytes) -> None:
-        """Atomically, so that a crash leaves no file whose content is not what its name says."""
+    def _take_in(self, weights: Path) -> str:
+        """Copies a file, which may be larger than the memory, and returns the hash of the copy."""
+        with self._unfinished() as path:
+            shutil.copyfile(weights, path)
+            digest = _file_digest(path)
+            path.replace(self._weights_path(digest))
+        return digest
+
+    @contextmanager
+    def _unfinished(self) -> Iterator[Path]:
+        """A file to be renamed when whole, so that a crash leaves none whose content is not what its name says."""
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            descriptor, unfinished = tempfile.mkstemp(dir=self.directory)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            Path(unfinished).replace(path)
+            descriptor, name = tempfile.mkstemp(dir=self.directory)
+            os.close(descriptor)
+            try:
+                yield Path(name)
+            finally:
+                Path(name).unlink(missing_ok=True)
         except OSError as error:
             raise ModelError(f"cannot write to {self.directory}: {error.strerror}; name a folder of yours") from error
 
 
-def _load_gpt(architecture: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> CausalModel:
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _load_gpt(architecture: Mapping[str, JsonValue], weights: Sequence[Path], numeric: NumericClass) -> CausalModel:
     sizes = TypeAdapter(GptArchitecture).validate_json(canonical_json(architecture), strict=True)
-    return load_gpt(sizes, weights, numeric_class)
+    return load_gpt(sizes, weights, numeric)
 
 
-def _load_transformers(config: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> CausalModel:
+def _load_diffusion(
+    architecture: Mapping[str, JsonValue], weights: Sequence[Path], numeric: NumericClass
+) -> LatentDiffusion:
+    sizes = TypeAdapter(DiffusionArchitecture).validate_json(canonical_json(architecture), strict=True)
+    return load_diffusion(sizes, weights, numeric)
+
+
+def _load_transformers(config: Mapping[str, JsonValue], weights: Sequence[Path], numeric: NumericClass) -> CausalModel:
     with _transformers():
         from verifier.models.transformers_model import load_transformers  # noqa: PLC0415
-    return load_transformers(config, weights, numeric_class)
+    return load_transformers(config, weights, numeric)
 
 
-def _load_embedder(config: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> Encoder:
+def _load_embedder(config: Mapping[str, JsonValue], weights: Sequence[Path], numeric: NumericClass) -> Encoder:
     with _transformers():
         from verifier.models.transformers_encoder import load_embedder  # noqa: PLC0415
-    return load_embedder(config, weights, numeric_class)
+    return load_embedder(config, weights, numeric)
 
 
-def _load_classifier(config: Mapping[str, JsonValue], weights: Path, numeric_class: NumericClass) -> Encoder:
+def _load_classifier(config: Mapping[str, JsonValue], weights: Sequence[Path], numeric: NumericClass) -> Encoder:
     with _transformers():
         from verifier.models.transformers_encoder import load_classifier  # noqa: PLC0415
-    return load_classifier(config, weights, numeric_class)
+    return load_classifier(config, weights, numeric)
 
 
 @contextmanager
@@ -173,3 +195,4 @@ _ENCODERS: dict[str, Loader[Encoder]] = {
     "transformers-embedding": _load_embedder,
     "transformers-classification": _load_classifier,
 }
+_IMAGES: dict[str, Loader[LatentDiffusion]] = {"merit-diffusion": _load_diffusion}

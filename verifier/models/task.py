@@ -9,3 +9,4 @@ class Task(StrEnum):
     TEXT = "text-generation"
     EMBEDDING = "embedding"
     CLASSIFICATION = "classification"
+    IMAGE = "image-generation"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
+from torch import nn
 from torch.nn import functional
 
 from verifier.models.gpt import Gpt, GptArchitecture
@@ -50,10 +51,15 @@ def trained_weights(
     progress: called after each step with the step and the loss in nats a byte.
     """
     told = json.dumps([asdict(recipe), torch.__version__], sort_keys=True).encode()
-    path = cache / f"{hashlib.sha256(told + corpus).hexdigest()[:32]}.safetensors"
+    return kept_weights(told + corpus, cache, lambda: _trained(recipe, corpus, progress))
+
+
+def kept_weights(decisive: bytes, cache: Path, train: Callable[[], nn.Module]) -> Path:
+    """The safetensors file of what `train` gives, in bfloat16, named by the hash of all that decides it."""
+    path = cache / f"{hashlib.sha256(decisive).hexdigest()[:32]}.safetensors"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        model = _trained(recipe, corpus, progress).to(torch.bfloat16)
+        model = train().to(torch.bfloat16)
         unfinished = path.with_suffix(".part")
         save_file(dict(model.state_dict()), unfinished)
         unfinished.replace(path)

@@ -1,6 +1,6 @@
 """Encoders of the `transformers` library, from local files: embeddings by mean pooling, and sequence classification."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,12 +34,16 @@ class TransformersEncoder(nn.Module):
         return torch.cat([embedding, output.logits.float()], dim=1) if self.labels else embedding
 
 
-def load_embedder(config: Mapping[str, Any], weights: Path, numeric_class: NumericClass) -> TransformersEncoder:
+def load_embedder(
+    config: Mapping[str, Any], weights: Sequence[Path], numeric_class: NumericClass
+) -> TransformersEncoder:
     """The model without a head. Raises ModelError unless config and weights fit exactly."""
     return TransformersEncoder(load_network(AutoModel, config, weights, numeric_class), labels=0)
 
 
-def load_classifier(config: Mapping[str, Any], weights: Path, numeric_class: NumericClass) -> TransformersEncoder:
+def load_classifier(
+    config: Mapping[str, Any], weights: Sequence[Path], numeric_class: NumericClass
+) -> TransformersEncoder:
     """The model with its head. Raises ModelError unless config and weights fit exactly."""
     network = load_network(AutoModelForSequenceClassification, config, weights, numeric_class)
     return TransformersEncoder(network, labels=int(network.config.num_labels))

@@ -5,7 +5,7 @@
 
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from transformers.utils import logging
 from verifier.models.cheaper import rounded
 from verifier.models.errors import ModelError
 from verifier.models.numeric_class import NumericClass
+from verifier.models.weights import INDEX, tensor_places
 
 
 class TransformersModel(nn.Module):
@@ -60,19 +61,26 @@ class _RoundedCache(DynamicCache):
         return super().update(key, value, layer_idx, *args, **kwargs)
 
 
-def load_transformers(config: Mapping[str, Any], weights: Path, numeric_class: NumericClass) -> TransformersModel:
-    """The model of a `config.json` and one safetensors file. Raises ModelError unless the two fit exactly."""
+def load_transformers(
+    config: Mapping[str, Any], weights: Sequence[Path], numeric_class: NumericClass
+) -> TransformersModel:
+    """The model of a `config.json` and safetensors files. Raises ModelError unless they fit exactly."""
     return TransformersModel(load_network(AutoModelForCausalLM, config, weights, numeric_class))
 
 
-def load_network(kind: Any, config: Mapping[str, Any], weights: Path, numeric_class: NumericClass) -> Any:
+def load_network(kind: Any, config: Mapping[str, Any], weights: Sequence[Path], numeric_class: NumericClass) -> Any:
     """The library's own model, made by one of its `Auto` classes, for evaluation. Raises ModelError as above."""
     if "auto_map" in config:
         raise ModelError("the model's config names code of its own, which is never run; use a supported architecture")
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "config.json").write_text(json.dumps(config))
-        (Path(folder) / "model.safetensors").symlink_to(weights.resolve())
+        # The library finds tensors by an index; this one is made from the files themselves, whoever saved them.
+        places = tensor_places(weights)
+        for path in weights:
+            (Path(folder) / path.name).symlink_to(path.resolve())
+        index = {"metadata": {}, "weight_map": {name: path.name for name, path in places.items()}}
+        (Path(folder) / INDEX).write_text(json.dumps(index))
         network, report = kind.from_pretrained(
             folder,
             local_files_only=True,

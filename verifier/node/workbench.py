@@ -1,5 +1,6 @@
 """Where strangers' work is run again: the registered models, and what is asked of them."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,8 +16,11 @@ from verifier.node.journal import CommittedTrace
 from verifier.node.specification import Specification
 from verifier.shared.blocks import Fetch
 from verifier.workloads.audit import Disclosure as LeafDisclosure
-from verifier.workloads.audit import audit_leaf, opens_commitment
+from verifier.workloads.audit import audit_leaves, opens_commitment
 from verifier.workloads.workload import Workload
+
+# Models in memory at a time: jobs name them, and there are as many jobs as anybody opens.
+MOST_LOADED = 2
 
 
 class UnsuitableJobError(MeritError):
@@ -83,11 +87,11 @@ class Workbench(Protocol):
 
 
 class LocalWorkbench:
-    """A `Workbench` in this process. What `load` gives for a specification is kept."""
+    """A `Workbench` in this process. What `load` gave for the specifications that were asked for last is kept."""
 
     def __init__(self, load: Callable[[Specification], Workload[Any, Any]]) -> None:
         self._load = load
-        self._loaded: dict[Specification, Workload[Any, Any]] = {}
+        self._loaded: OrderedDict[Specification, Workload[Any, Any]] = OrderedDict()
 
     def words(self, specification: Specification) -> int:
         """Words in a digest of the specified model."""
@@ -96,7 +100,7 @@ class LocalWorkbench:
     def examine(self, specification: Specification, works: Sequence[tuple[bytes, bytes]]) -> list[LeafFinding]:
         """Run each pair of work and 32-byte key again."""
         workload = self._workload(specification)
-        reports = [audit_leaf(workload, work, key) for work, key in works]
+        reports = audit_leaves(workload, works)
         return [
             LeafFinding(report.verdict, report.digest, report.shape.rows if report.shape else 0, report.reason)
             for report in reports
@@ -123,10 +127,12 @@ class LocalWorkbench:
         return BatchFinding(result.payload, result.traces)
 
     def _workload(self, specification: Specification) -> Workload[Any, Any]:
-        workload = self._loaded.get(specification)
-        if workload is None:
-            workload = self._loaded[specification] = self._load(specification)
-        return workload
+        if specification not in self._loaded:
+            while len(self._loaded) >= MOST_LOADED:
+                self._loaded.popitem(last=False)
+            self._loaded[specification] = self._load(specification)
+        self._loaded.move_to_end(specification)
+        return self._loaded[specification]
 
 
 def open_workbench(models: Path) -> LocalWorkbench:

@@ -5,9 +5,11 @@ from typing import Any
 
 from verifier.models.errors import ModelError
 from verifier.models.store import ModelStore
+from verifier.models.task import Task
 from verifier.node.specification import Specification
 from verifier.node.workbench import UnsuitableJobError
 from verifier.workloads.encoding import Classification, Embedding
+from verifier.workloads.image_generation import ImageGeneration
 from verifier.workloads.text_generation import TextGeneration
 from verifier.workloads.workload import Workload
 
@@ -26,7 +28,8 @@ def load_workload(models: ModelStore, specification: Specification) -> Workload[
 
 
 _LOADERS: dict[str, Callable[[ModelStore, bytes], Workload[Any, Any]]] = {
-    "text-generation": lambda models, model: TextGeneration(models.load(model)),
-    "embedding": lambda models, model: Embedding(models.load_encoder(model)),
-    "classification": lambda models, model: Classification(models.load_encoder(model)),
+    Task.TEXT: lambda models, model: TextGeneration(models.load(model)),
+    Task.EMBEDDING: lambda models, model: Embedding(models.load_encoder(model)),
+    Task.CLASSIFICATION: lambda models, model: Classification(models.load_encoder(model)),
+    Task.IMAGE: lambda models, model: ImageGeneration(models.load_image_model(model)),
 }

@@ -1,5 +1,6 @@
 """A sampled leaf, from both sides: what the verifier reports and what the contributor discloses."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from verifier.fingerprint.challenge import drawn_chunk
@@ -8,7 +9,10 @@ from verifier.fingerprint.errors import MalformedOpeningError
 from verifier.fingerprint.lattice import LatticeProfile, digest
 from verifier.fingerprint.trace import ChunkOpening, Trace, TraceShape
 from verifier.workloads.errors import MalformedEvidenceError
-from verifier.workloads.workload import Output, Request, Workload
+from verifier.workloads.workload import Output, Request, Rerun, Workload
+
+# Work is run again in batches of this size: most of the gain of a batch, and a bound on the memory that it takes.
+LARGEST_BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -34,17 +38,33 @@ class Disclosure:
     opening: bytes
 
 
+def audit_leaves(workload: Workload[Request, Output], leaves: Sequence[tuple[bytes | None, bytes]]) -> list[LeafReport]:
+    """Runs leaves again, each the evidence (None when it could not be found) and its 32-byte key (`leaf_key`)."""
+    nothing = (0,) * workload.profile.lattice.words
+    reports: dict[int, LeafReport] = {}
+    works: dict[int, tuple[Request, Output]] = {}
+    for place, (evidence, _) in enumerate(leaves):
+        if evidence is None:
+            reports[place] = LeafReport(Verdict.UNAVAILABLE, nothing, "the evidence could not be found", None)
+            continue
+        try:
+            works[place] = workload.read_evidence(evidence)
+        except MalformedEvidenceError as error:
+            reports[place] = LeafReport(Verdict.INCONSISTENT, nothing, str(error), None)
+    places = list(works)
+    for start in range(0, len(places), LARGEST_BATCH):
+        batch = places[start : start + LARGEST_BATCH]
+        for place, rerun in zip(batch, workload.rerun([works[place] for place in batch]), strict=True):
+            reports[place] = _report(rerun, leaves[place][1], workload.profile.lattice)
+    return [reports[place] for place in range(len(leaves))]
+
+
 def audit_leaf(workload: Workload[Request, Output], evidence: bytes | None, key: bytes) -> LeafReport:
-    """Runs a leaf again under its 32-byte key (`leaf_key`). evidence: None when it could not be found."""
-    lattice = workload.profile.lattice
-    nothing = (0,) * lattice.words
-    if evidence is None:
-        return LeafReport(Verdict.UNAVAILABLE, nothing, "the evidence could not be found", None)
-    try:
-        request, output = workload.read_evidence(evidence)
-    except MalformedEvidenceError as error:
-        return LeafReport(Verdict.INCONSISTENT, nothing, str(error), None)
-    rerun = workload.rerun(request, output)
+    """`audit_leaves` of one."""
+    return audit_leaves(workload, [(evidence, key)])[0]
+
+
+def _report(rerun: Rerun, key: bytes, lattice: LatticeProfile) -> LeafReport:
     verdict = Verdict.CONSISTENT if rerun.inconsistency is None else Verdict.INCONSISTENT
     shape = rerun.trace.shape
     chunk = rerun.trace.chunk(drawn_chunk(key, shape.chunks))

@@ -1,5 +1,6 @@
 """Parts of a stranger's evidence, each taken for what it must be or refused."""
 
+import base64
 import json
 from typing import Any
 
@@ -34,3 +35,14 @@ def tokens(value: Any, longest: int, vocabulary: int) -> tuple[int, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= longest:
         raise MalformedEvidenceError(f"tokens are a list of 1 to {longest}")
     return tuple(integer(token, vocabulary - 1) for token in value)
+
+
+def base64_bytes(value: Any, length: int) -> bytes:
+    """Raises MalformedEvidenceError unless `value` is a string in base64 for `length` bytes."""
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        data = b""
+    if len(data) != length:
+        raise MalformedEvidenceError(f"an output is a string in base64 for {length} bytes")
+    return data

@@ -1,13 +1,18 @@
 """Text generation with a registered causal model."""
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from chain.contribution import canonical_json
 from verifier.fingerprint.sampling import MAXIMUM_SEED
 from verifier.fingerprint.trace import Trace
+from verifier.models.causal import CausalModel
 from verifier.models.generation import TextRequest, generate, replay
 from verifier.models.profile import Profile
-from verifier.models.store import RegisteredModel
+from verifier.models.store import Registered
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.strict_json import check_keys, integer, parse, tokens
 from verifier.workloads.workload import Rerun, Run
@@ -23,7 +28,7 @@ Tokens = tuple[int, ...]
 class TextGeneration:
     """A `Workload` whose trace holds, for each output token, the final hidden state that it was drawn from."""
 
-    def __init__(self, registered: RegisteredModel) -> None:
+    def __init__(self, registered: Registered[CausalModel]) -> None:
         self.manifest = registered.manifest
         self.model = registered.model
         rule = registered.manifest.text_rule()
@@ -37,19 +42,24 @@ class TextGeneration:
         generation = generate(self.model, self.rule, self.end_token, [request])[0]
         return Run(generation.tokens, Trace(generation.hidden, self.profile.lattice.chunk_rows))
 
-    def rerun(self, request: TextRequest, output: Tokens) -> Rerun:
-        """One forward pass over prompt and output. Raises MalformedEvidenceError where `read_evidence` would."""
-        self._check_request(request)
-        self._check_output(request, output)
-        hidden, margins = replay(self.model, self.rule, [request], [output])[0]
-        trace = Trace(hidden, self.profile.lattice.chunk_rows)
-        if self.profile.margins.consistent(margins):
-            return Rerun(trace, None)
+    def rerun(self, works: Sequence[tuple[TextRequest, Tokens]]) -> list[Rerun]:
+        """One forward pass over prompts and outputs. Raises MalformedEvidenceError where `read_evidence` would."""
+        for request, output in works:
+            self._check_request(request)
+            self._check_output(request, output)
+        replayed = replay(self.model, self.rule, [r for r, _ in works], [output for _, output in works])
+        return [
+            Rerun(Trace(hidden, self.profile.lattice.chunk_rows), self._inconsistency(margins))
+            for hidden, margins in replayed
+        ]
+
+    def _inconsistency(self, margins: NDArray[np.float64]) -> str | None:
         limits = self.profile.margins
-        return Rerun(
-            trace,
+        if limits.consistent(margins):
+            return None
+        return (
             "the tokens were not drawn by the registered model and sampling rule: their margins' mean is "
-            f"{margins.mean():.4g} (limit {limits.mean:.4g}), their peak {margins.max():.4g} (limit {limits.peak:.4g})",
+            f"{margins.mean():.4g} (limit {limits.mean:.4g}), their peak {margins.max():.4g} (limit {limits.peak:.4g})"
         )
 
     def write_evidence(self, request: TextRequest, output: Tokens) -> bytes:

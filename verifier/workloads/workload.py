@@ -1,5 +1,6 @@
 """The interface of a kind of work that can be run again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
@@ -36,8 +37,8 @@ class Workload(Protocol[Request, Output]):
     def run(self, request: Request) -> Run[Output]:
         """Does the work."""
 
-    def rerun(self, request: Request, output: Output) -> Rerun:
-        """Does the work again on the output that was served, and says whether the output is consistent with it."""
+    def rerun(self, works: Sequence[tuple[Request, Output]]) -> list[Rerun]:
+        """Does a batch of work again on the outputs that were served, and says which are consistent with it."""
 
     def write_evidence(self, request: Request, output: Output) -> bytes:
         """The one canonical form of a request and its output, which is stored under its content hash."""

@@ -108,6 +108,33 @@ def test_register_calibrate_show__encoder__detection(
     assert told["profile"]["detection"] == {"int8": 1.0, "int4": 1.0}
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_register_calibrate_show__images__detection(merit: Merit, models: Path, tmp_path: Path, given: bool) -> None:
+    """A random model with noise in proportion to its signal, which the tests of the workload train instead."""
+    import torch  # noqa: PLC0415 - as above
+    from safetensors.torch import save_file  # noqa: PLC0415
+
+    from verifier.models.diffusion import DiffusionArchitecture, LatentDiffusion  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    torch.manual_seed(1)
+    sizes = {"vocabulary": 14, "context": 5, "side": 4, "columns": 32, "steps": 2}
+    model = LatentDiffusion(DiffusionArchitecture(**sizes))
+    saved = tmp_path / "diffusion"
+    saved.mkdir()
+    (saved / "config.json").write_text(json.dumps(sizes))
+    save_file(dict(model.state_dict()), saved / "model.safetensors")
+    options = ("--task", "image-generation", "--numeric-class", "cpu-float32")
+    identity = merit("model", "register", str(saved), *options).out.strip()
+    prompts = tmp_path / "prompts"
+    prompts.write_text("\n".join(json.dumps([(7 * i + j) % 14 for j in range(1 + i % 5)]) for i in range(24)))
+    calibrated = merit("model", "calibrate", identity, *TERMS, *(("--prompts", str(prompts)) if given else ()))
+    assert calibrated.status == 0, calibrated.err
+    told = json.loads(merit("model", "show", calibrated.out.strip(), "--json").out)
+    assert told["generation"] is None
+    assert told["profile"]["detection"] == {"int8": 1.0, "int4": 1.0}
+
+
 @pytest.mark.parametrize("options", [("--task", "embedding", "--end-token", "0"), ("--task", "text-generation")])
 def test_register__end_token_where_there_is_no_text_or_none_where_there_is__one_sentence(
     merit: Merit, models: Path, saved: Path, options: tuple[str, ...]

@@ -1,7 +1,7 @@
 """A chain with Merit on it, three staked verifiers, a requester with a job, and a contributor; anew for every test."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -89,10 +89,10 @@ class Recital:
         numbers = [int(number) for number in generator.integers(0, 1000, request.length)]
         return Run(numbers, Trace(generator.standard_normal((request.length, 16)).astype(np.float32), 8))
 
-    def rerun(self, request: Question, output: list[int]) -> Rerun:
+    def rerun(self, works: Sequence[tuple[Question, list[int]]]) -> list[Rerun]:
         """Compares with the one right output."""
-        expected = self.run(request)
-        return Rerun(expected.trace, None if output == expected.output else "these are other numbers")
+        right = [(self.run(request), output) for request, output in works]
+        return [Rerun(run.trace, None if output == run.output else "these are other numbers") for run, output in right]
 
     def write_evidence(self, request: Question, output: list[int]) -> bytes:
         """Canonical JSON."""

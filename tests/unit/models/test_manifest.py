@@ -27,7 +27,8 @@ def test_round_trip__calibrated_model__same_document_identity_and_profile(models
 def test_identity__any_change__another(models: DemonstrationModels) -> None:
     manifest = models.registered.manifest
     changed = [
-        manifest.model_copy(update=u) for u in ({"generation": None}, {"weights": "0" * 64}, {"profile_document": None})
+        manifest.model_copy(update=u)
+        for u in ({"generation": None}, {"weights": ("0" * 64,)}, {"profile_document": None})
     ]
     assert len({m.identity for m in [manifest, *changed]}) == 4
 
@@ -38,8 +39,13 @@ def test_identity__any_change__another(models: DemonstrationModels) -> None:
         lambda d: d.pop("weights"),
         lambda d: d.update(extra=1),
         lambda d: d.update(format="merit-model/2"),
-        lambda d: d.update(weights="../../etc/passwd"),
-        lambda d: d.update(weights="A" * 64),
+        lambda d: d.update(weights="0" * 64),
+        lambda d: d.update(weights=[]),
+        lambda d: d.update(weights=["../../etc/passwd"]),
+        lambda d: d.update(weights=["A" * 64]),
+        lambda d: d.update(weights=["1" * 64, "0" * 64]),
+        lambda d: d.update(weights=["0" * 64, "0" * 64]),
+        lambda d: d.update(weights=[f"{i:064x}" for i in range(1025)]),
         lambda d: d.pop("generation"),
         lambda d: d["generation"].update(temperature=-1.0),
         lambda d: d["generation"].update(temperature="0.8"),

@@ -21,7 +21,7 @@ def register(
     store: ModelStore, weights: Path, architecture: dict[str, JsonValue] | None = None, family: str = "merit-gpt"
 ) -> Manifest:
     return store.register(
-        weights,
+        [weights],
         family=family,
         architecture=asdict(TINY) if architecture is None else architecture,
         tokenizer="bytes",
@@ -68,7 +68,7 @@ def test_load__file_changed_after_registration__refused(tmp_path: Path, weights:
 def test_load__weights_gone__says_what_to_do(tmp_path: Path, weights: Path) -> None:
     store = ModelStore(tmp_path / "models")
     manifest = register(store, weights)
-    (store.directory / f"{manifest.weights}.safetensors").unlink()
+    (store.directory / f"{manifest.weights[0]}.safetensors").unlink()
     with pytest.raises(ModelError, match="fetch them first"):
         store.load(manifest.identity)
 

@@ -17,7 +17,7 @@ from verifier.models.errors import ModelError
 from verifier.models.generation import generate, replay
 from verifier.models.manifest import GenerationRule, Manifest
 from verifier.models.numeric_class import NumericClass
-from verifier.models.registration import calibrate_model, describe, random_requests, register_transformers
+from verifier.models.registration import calibrate_model, describe, random_requests, register_files
 from verifier.models.store import ModelStore
 
 SIZES: dict[str, Any] = {"vocab_size": 200, "bos_token_id": 0, "eos_token_id": 0}
@@ -48,7 +48,7 @@ def saved(directory: Path, architecture: str) -> Path:
 
 
 def registered(store: ModelStore, directory: Path, numeric_class: str = "cpu-bfloat16") -> Manifest:
-    return register_transformers(store, directory, numeric_class=NumericClass.parse(numeric_class), generation=RULE)
+    return register_files(store, directory, numeric_class=NumericClass.parse(numeric_class), generation=RULE)
 
 
 @pytest.mark.parametrize("architecture", CONFIGS)

@@ -1,16 +1,27 @@
 """A sampled leaf from both sides: what opens a commitment, and what a verifier says when there is nothing to run."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 import pytest
 
 from verifier.fingerprint.challenge import drawn_chunk, leaf_key
 from verifier.fingerprint.consensus import Verdict
 from verifier.fingerprint.lattice import digest, hamming
+from verifier.models.demonstration import DemonstrationModels
 from verifier.models.generation import TextRequest
-from verifier.workloads.audit import Disclosure, LeafReport, audit_leaf, disclose, opens_commitment
+from verifier.workloads.audit import (
+    LARGEST_BATCH,
+    Disclosure,
+    LeafReport,
+    audit_leaf,
+    audit_leaves,
+    disclose,
+    opens_commitment,
+)
 from verifier.workloads.text_generation import TextGeneration, Tokens
-from verifier.workloads.workload import Run
+from verifier.workloads.workload import Rerun, Run
 
 REQUEST = TextRequest(prompt=tuple(b"import os\n"), maximum_new_tokens=70, sampling_seed=5)
 KEY = leaf_key(bytes(32), 3)
@@ -88,3 +99,32 @@ def test_drawn_chunk__many_keys__even() -> None:
         counts[drawn_chunk(leaf_key(bytes(32), leaf), 5)] += 1
     # Standard deviation 28.
     assert all(abs(count - 1000) < 5 * 28 for count in counts)
+
+
+class Counting(TextGeneration):
+    """Notes the sizes of its batches."""
+
+    sizes: ClassVar[list[int]] = []
+
+    def rerun(self, works: Sequence[tuple[TextRequest, Tokens]]) -> list[Rerun]:
+        self.sizes.append(len(works))
+        return super().rerun(works)
+
+
+def test_audit__many_leaves__in_bounded_batches_and_each_judged_by_itself(models: DemonstrationModels) -> None:
+    workload = Counting(models.registered)
+    requests = [replace(REQUEST, maximum_new_tokens=3 + i, sampling_seed=i) for i in range(LARGEST_BATCH + 2)]
+    evidence: list[bytes | None] = [workload.write_evidence(r, workload.run(r).output) for r in requests]
+    evidence[1], evidence[4] = None, b"{}"
+    keys = [leaf_key(bytes(32), leaf) for leaf in range(len(requests))]
+    reports = audit_leaves(workload, [*zip(evidence, keys, strict=True), (evidence[0], keys[0])])
+    assert workload.sizes == [LARGEST_BATCH, 1]
+    expected = dict.fromkeys(range(len(reports)), Verdict.CONSISTENT) | {
+        1: Verdict.UNAVAILABLE,
+        4: Verdict.INCONSISTENT,
+    }
+    assert [report.verdict for report in reports] == list(expected.values())
+    for leaf, report in enumerate(reports[:-1]):
+        alone = audit_leaf(workload, evidence[leaf], keys[leaf])
+        assert hamming(report.digest, alone.digest) <= workload.profile.bands.soft
+        assert report.shape == alone.shape

@@ -28,7 +28,7 @@ from verifier.models.encoder import encode
 from verifier.models.errors import CalibrationError, ModelError
 from verifier.models.manifest import GenerationRule
 from verifier.models.numeric_class import NumericClass
-from verifier.models.registration import calibrate_encoder, describe, register_transformers
+from verifier.models.registration import calibrate_encoder, describe, register_files
 from verifier.models.store import ModelStore
 from verifier.models.task import Task
 from verifier.models.transformers_encoder import TransformersEncoder
@@ -36,14 +36,14 @@ from verifier.node.specification import Specification
 from verifier.node.workbench import UnsuitableJobError
 from verifier.node.workloads import load_workload
 from verifier.workloads.audit import audit_leaf, disclose, opens_commitment
-from verifier.workloads.encoding import Classification, Embedding
+from verifier.workloads.encoding import Classification, Embedding, EncodingRequest
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.workload import Run
 
 LEAVES, LABELS, CONTEXT, VOCABULARY = 24, 3, 96, 200
 BFLOAT16 = NumericClass("cpu", "bfloat16")
 TERMS = CalibrationTerms(false_alarm=0.025, words=2, batches=(1, 8), threads=(1,))
-REQUEST = tuple(range(5, 45))
+REQUEST = EncodingRequest(tuple(range(5, 45)))
 
 
 def sequences(count: int, seed: int) -> list[tuple[int, ...]]:
@@ -69,7 +69,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> ModelStore:
 
 
 def calibrated(store: ModelStore, directory: Path, task: Task, kind: Any) -> bytes:
-    manifest = register_transformers(store, saved(directory, kind), numeric_class=BFLOAT16, generation=None, task=task)
+    manifest = register_files(store, saved(directory, kind), numeric_class=BFLOAT16, generation=None, task=task)
     return calibrate_encoder(store, manifest.identity, sequences(160, seed=1), TERMS).identity
 
 
@@ -104,9 +104,12 @@ def workload(request: pytest.FixtureRequest) -> Any:
     return request.getfixturevalue(request.param)
 
 
-def outcomes(workload: Any, serve: Callable[[list[tuple[int, ...]]], list[Run[Any]]]) -> Counter[Outcome]:
+Serve = Callable[[list[EncodingRequest]], list[Run[Any]]]
+
+
+def outcomes(workload: Any, serve: Serve) -> Counter[Outcome]:
     """The outcomes of leaves that are each audited by three honest verifiers."""
-    requests, found = sequences(LEAVES, seed=7), Counter[Outcome]()
+    requests, found = [EncodingRequest(tokens) for tokens in sequences(LEAVES, seed=7)], Counter[Outcome]()
     lattice = workload.profile.lattice
     for leaf, (request, run) in enumerate(zip(requests, serve(requests), strict=True)):
         key = leaf_key(bytes(32), leaf)
@@ -118,14 +121,15 @@ def outcomes(workload: Any, serve: Callable[[list[tuple[int, ...]]], list[Run[An
     return found
 
 
-def in_batches(workload: Any, model: Any, traced: Any = None) -> Callable[[list[tuple[int, ...]]], list[Run[Any]]]:
+def in_batches(workload: Any, model: Any, traced: Any = None) -> Serve:
     """A provider that serves what `model` gives for whole batches, and commits to the rows of `traced`."""
 
-    def serve(requests: list[tuple[int, ...]]) -> list[Run[Any]]:
-        rows, committed = encode(model, requests), encode(traced or model, requests)
+    def serve(requests: list[EncodingRequest]) -> list[Run[Any]]:
+        asked = [request.tokens for request in requests]
+        values, committed = encode(model, asked).served, encode(traced or model, asked).traced
         return [
-            Run(workload._output(row), Trace(own[None], workload.profile.lattice.chunk_rows))
-            for row, own in zip(rows, committed, strict=True)
+            Run(workload.served(row), Trace(own[None], workload.profile.lattice.chunk_rows))
+            for row, own in zip(values, committed, strict=True)
         ]
 
     return serve
@@ -164,7 +168,7 @@ def test_embedding_of_a_cheaper_copy_with_the_right_trace__every_leaf__fraud_by_
 def test_least_likely_label_with_the_right_trace__every_leaf__fraud_by_the_label_alone(
     classification: Classification,
 ) -> None:
-    def serve(requests: list[tuple[int, ...]]) -> list[Run[int]]:
+    def serve(requests: list[EncodingRequest]) -> list[Run[int]]:
         traces = [classification.run(request).trace for request in requests]
         return [Run(int(trace.values[0, -LABELS:].argmin()), trace) for trace in traces]
 
@@ -174,7 +178,9 @@ def test_least_likely_label_with_the_right_trace__every_leaf__fraud_by_the_label
 
 def test_other_input__every_leaf__fraud_by_the_digest_alone(workload: Any) -> None:
     blind = without_limits(workload)
-    assert outcomes(blind, lambda requests: [blind.run(request[1:]) for request in requests]) == {Outcome.FRAUD: LEAVES}
+    assert outcomes(
+        blind, lambda requests: [blind.run(EncodingRequest(request.tokens[1:])) for request in requests]
+    ) == {Outcome.FRAUD: LEAVES}
 
 
 def test_describe__calibrated_encoder__detection_and_histograms(store: ModelStore, embedder: bytes) -> None:
@@ -202,7 +208,7 @@ def test_register__sampling_rule_where_there_is_no_text_or_none_where_there_is__
 ) -> None:
     generation = GenerationRule(end_token=0, temperature=1.0, top_p=1.0) if rule else None
     with pytest.raises(ModelError, match="end token"):
-        register_transformers(store, tmp_path, numeric_class=BFLOAT16, generation=generation, task=task)
+        register_files(store, tmp_path, numeric_class=BFLOAT16, generation=generation, task=task)
 
 
 @pytest.mark.parametrize("workload_name", ["text-generation", "classification", "ranking"])
@@ -231,12 +237,14 @@ def changed(evidence: bytes, change: Callable[[dict[str, Any]], object]) -> byte
         lambda d: d.update(extra=1),
         lambda d: d.update(format="merit-encoding/2"),
         lambda d: d.update(model="00" * 32),
-        lambda d: d.update(input=[]),
-        lambda d: d.update(input="text"),
-        lambda d: d.update(input=[VOCABULARY]),
-        lambda d: d.update(input=[-1]),
-        lambda d: d.update(input=[True]),
-        lambda d: d.update(input=[1] * (CONTEXT + 1)),
+        lambda d: d["request"].update(tokens=[]),
+        lambda d: d["request"].update(tokens="text"),
+        lambda d: d["request"].update(tokens=[VOCABULARY]),
+        lambda d: d["request"].update(tokens=[-1]),
+        lambda d: d["request"].update(tokens=[True]),
+        lambda d: d["request"].update(tokens=[1] * (CONTEXT + 1)),
+        lambda d: d.update(request=[1]),
+        lambda d: d["request"].update(extra=1),
         lambda d: d.update(output=None),
         lambda d: d.update(output=LABELS),
         lambda d: d.update(output=-1),
@@ -276,7 +284,8 @@ def test_encode__padded_batch__rows_of_single_runs(store: ModelStore, embedder: 
     assert isinstance(model, TransformersEncoder)
     model.float()
     asked = sequences(5, seed=3)
-    np.testing.assert_allclose(encode(model, asked), np.concatenate([encode(model, [s]) for s in asked]), atol=1e-5)
+    alone = np.concatenate([encode(model, [sequence]).traced for sequence in asked])
+    np.testing.assert_allclose(encode(model, asked).traced, alone, atol=1e-5)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)

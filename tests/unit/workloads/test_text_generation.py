@@ -36,13 +36,13 @@ def test_run__another_seed__another_output(workload: TextGeneration, served: Tok
 
 def test_rerun__honest_output__consistent(workload: TextGeneration) -> None:
     for request in sample_requests(standard_library_corpus(), 10, workload.model.context, seed=99):
-        assert workload.rerun(request, workload.run(request).output).inconsistency is None
+        assert workload.rerun([(request, workload.run(request).output)])[0].inconsistency is None
 
 
 def test_rerun__one_token_replaced__named_as_sampling(workload: TextGeneration, served: Tokens) -> None:
     for place in range(len(served)):
         planted = (*served[:place], ord("@"), *served[place + 1 :])
-        inconsistency = workload.rerun(REQUEST, planted).inconsistency
+        inconsistency = workload.rerun([(REQUEST, planted)])[0].inconsistency
         assert inconsistency is not None
         assert "sampling rule" in inconsistency
 

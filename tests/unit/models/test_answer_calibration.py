@@ -1,10 +1,11 @@
-"""Calibration of encoders where the fingerprint can tell a cheat and the served values cannot."""
+"""Calibration of models that answer by a row, where the fingerprint can tell a cheat and served values cannot."""
 
 import pytest
 import torch
 
+from verifier.models.answer_calibration import AnswerTrial
 from verifier.models.calibration import CalibrationTerms
-from verifier.models.encoder_calibration import EncoderTrial
+from verifier.models.encoder import encode
 from verifier.models.errors import CalibrationError
 
 SEQUENCES = [(index, 1, 2) for index in range(80)]
@@ -32,9 +33,13 @@ class MadeUpEncoder:
         return torch.randn(self.columns, generator=torch.Generator().manual_seed(seed))
 
 
+def trial(model: MadeUpEncoder) -> AnswerTrial[MadeUpEncoder, tuple[int, ...]]:
+    return AnswerTrial(model, encode, choice=False, requests=SEQUENCES, terms=TERMS)
+
+
 def test_calibrate__cheat_far_beyond_the_noise__limits_between_the_bands() -> None:
     cheats = {"shifted": MadeUpEncoder(QUIET, shift=0.1)}
-    profile = EncoderTrial(MadeUpEncoder(QUIET), SEQUENCES, TERMS).calibrate(cheats)
+    profile = trial(MadeUpEncoder(QUIET)).calibrate(cheats)
     assert profile.report.token_cheats == {"shifted": 1.0}
     assert profile.lattice.chunk_rows == 1
     # Honest values differ by some 1e-4 and end within 1e-3; the cheat's by 0.05 on average and 0.1 at most.
@@ -46,4 +51,11 @@ def test_calibrate__noise_of_one_column_hides_the_cheat_from_the_served_values__
     """The digest whitens the loud column away, so that it alone would still tell the two apart."""
     cheats = {"shifted": MadeUpEncoder(1.0, shift=0.01)}
     with pytest.raises(CalibrationError, match="served values of honest runs"):
-        EncoderTrial(MadeUpEncoder(1.0), SEQUENCES, TERMS).calibrate(cheats)
+        trial(MadeUpEncoder(1.0)).calibrate(cheats)
+
+
+def test_calibrate__one_cheat_within_the_noise_of_served_values__limits_tell_the_other() -> None:
+    cheats = {"shifted": MadeUpEncoder(1.0, shift=0.01), "far": MadeUpEncoder(1.0, shift=100.0)}
+    profile = trial(MadeUpEncoder(1.0)).calibrate(cheats)
+    assert profile.report.token_cheats == {"shifted": 0.0, "far": 1.0}
+    assert all(seen.share_above(profile.bands.hard) == 1 for seen in profile.report.cheats.values())

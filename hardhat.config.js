@@ -6,8 +6,26 @@ const require = createRequire(import.meta.url);
 // The compiler comes from the lock file: building needs no download.
 const compiler = { version: "0.8.37", path: require.resolve("solc/soljson.js") };
 
+/** Hardhat compiles together what has one and the same settings object, and makes one for each override. */
+const compileTestsTogether = {
+  async resolveUserConfig(userConfig, resolveVariable, next) {
+    const config = await next(userConfig, resolveVariable);
+    for (const profile of Object.values(config.solidity.profiles)) {
+      const [settings] = Object.values(profile.overrides);
+      for (const file of Object.keys(profile.overrides)) profile.overrides[file] = settings;
+    }
+    return config;
+  },
+};
+
 /** @type {import("hardhat/config").HardhatUserConfig} */
 export default {
+  plugins: [
+    {
+      id: "merit-compile-tests-together",
+      hookHandlers: { config: async () => ({ default: async () => compileTestsTogether }) },
+    },
+  ],
   solidity: {
     compilers: [
       {

@@ -121,10 +121,14 @@ contract SlowMeritRank {
         for (uint256 i = 0; i < n; ++i) {
             reached[i] = graph.seeds[i] > 0 && i != without;
         }
-        for (uint256 round = 0; round < n; ++round) {
+        bool grew = true;
+        while (grew) {
+            grew = false;
             for (uint256 i = 0; i < n; ++i) {
+                if (!reached[i]) continue;
                 for (uint256 j = 0; j < n; ++j) {
-                    if (reached[i] && graph.trust[i][j] > 0 && j != without) reached[j] = true;
+                    if (reached[j] || j == without || graph.trust[i][j] == 0) continue;
+                    (reached[j], grew) = (true, true);
                 }
             }
         }

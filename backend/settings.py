@@ -32,6 +32,11 @@ class Settings(MeritSettings):
     window_queries: int = Field(256, ge=1, description="a window is recorded when it holds so many queries")
     window_age: float = Field(3600.0, ge=0, description="a window is recorded when its first query is so old")
     local_sources: bool = Field(False, description="ask sources in this machine's own network too, on a laptop")
+    generator: Path | None = Field(
+        None, description="folder of a causal model and its tokenizer that writes answers; none writes none"
+    )
+    generator_tokens: int = Field(128, ge=1, description="longest answer, in tokens")
+    generator_seconds: float = Field(30.0, gt=0, description="an answer that takes longer is left out")
 
     # --- storage
     database_url: SecretStr = SecretStr("sqlite:///.merit/backend.db")

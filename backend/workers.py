@@ -15,10 +15,11 @@ _LONGEST_PAUSE = 30.0
 
 @dataclass
 class Worker:
-    """One repeated step and how it fares; times are Unix seconds."""
+    """One repeated step and how it fares; times are Unix seconds. everywhere: also in processes that do not lead."""
 
     name: str
     step: Callable[[], object]
+    everywhere: bool = False
     last_success: float | None = None
     failures: int = 0
     error: str | None = None
@@ -28,7 +29,7 @@ class Worker:
 class Workers:
     """Starts and stops the threads. A step that fails is repeated, each time after a longer pause.
 
-    Steps are made only while `leads` says so: several processes may serve one database, and one of them works.
+    Most steps are made only while `leads` says so: several processes may serve one database, and one of them works.
     """
 
     def __init__(self, interval: float, leads: Callable[[], bool]) -> None:
@@ -37,9 +38,9 @@ class Workers:
         self._stop = Event()
         self.all: list[Worker] = []
 
-    def add(self, name: str, step: Callable[[], object]) -> None:
+    def add(self, name: str, step: Callable[[], object], *, everywhere: bool = False) -> None:
         """Register a step before `start`."""
-        self.all.append(Worker(name, step))
+        self.all.append(Worker(name, step, everywhere))
 
     def start(self) -> None:
         """One thread for each worker."""
@@ -65,7 +66,7 @@ class Workers:
 
     def _run(self, worker: Worker) -> None:
         while not self._stop.is_set():
-            if self._leads():
+            if worker.everywhere or self._leads():
                 self.attempt(worker)
             self._stop.wait(min(self._interval * 2 ** min(worker.failures, 16), _LONGEST_PAUSE))
 

@@ -7,6 +7,7 @@ from eth_account.signers.base import BaseAccount
 from backend.database import Database
 from backend.evidence.store import EvidenceStore
 from backend.settings import Settings
+from backend.sources.answers import AnswerWriter
 from backend.sources.asking import SourceClient
 from backend.sources.service import SourceService
 from backend.sources.windows import WindowKeeper
@@ -46,9 +47,9 @@ def open_sources(
     workers: Workers,
     clock: Callable[[], float],
 ) -> SourceService | None:
-    """The service of the retrieval job that is set, with a worker for its windows; None where none is.
+    """The service of the retrieval job that is set, with workers for its windows; None where none is.
 
-    Raises InvalidSettingError where the job is not this account's to hold windows of.
+    Raises InvalidSettingError where the job is not this account's to hold windows of, or the model cannot be run.
     """
     if settings.retrieval_job is None or network is None or sender is None:
         return None
@@ -65,6 +66,7 @@ def open_sources(
         job_id=settings.retrieval_job,
         job=windows.job,
         clock=clock,
+        writer=_writer(settings),
     )
     keeper = WindowKeeper(
         network=network,
@@ -79,4 +81,23 @@ def open_sources(
         clock=clock,
     )
     workers.add("windows", keeper.step)
+    workers.add("sources", service.follow, everywhere=True)
     return service
+
+
+def _writer(settings: Settings) -> AnswerWriter | None:
+    """Raises InvalidSettingError where the model that is set cannot be run."""
+    if settings.generator is None:
+        return None
+    try:
+        # Here alone: torch takes seconds and 200 MB, which a service without a model does without.
+        from verifier.models.errors import ModelError  # noqa: PLC0415
+        from verifier.retrieval.generator import load_generator  # noqa: PLC0415
+    except ImportError as error:
+        raise InvalidSettingError(
+            "MERIT_GENERATOR needs the extras `verifier` and `transformers`; install them."
+        ) from error
+    try:
+        return AnswerWriter(load_generator(settings.generator, settings.generator_tokens), settings.generator_seconds)
+    except ModelError as error:
+        raise InvalidSettingError(f"MERIT_GENERATOR cannot be used: {error}.") from error

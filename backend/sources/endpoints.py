@@ -8,7 +8,9 @@ from pydantic import Field
 from backend.fields import Address, Body, Count, Document, Hash, HexBytes
 from backend.identity.endpoints import SignedCaller
 from backend.problems import ProblemError, problems
+from backend.sources.answers import WrittenAnswer
 from backend.sources.service import FoundPassage, SourceService
+from verifier.retrieval.answering import NoAnswerError
 from verifier.retrieval.exchange import LONGEST_QUERY, MOST_PASSAGES
 from verifier.retrieval.records import Feedback, Verdict
 
@@ -30,10 +32,14 @@ Sources = Annotated[SourceService, Depends(_service)]
 
 
 class NewQuery(Body):
-    """`passages`: how many are wanted."""
+    """`passages`: how many are wanted. `valued`: whether to work out what each source added to the answer.
+
+    That takes an answer for each set of the sources, up to 32.
+    """
 
     text: str = Field(min_length=1, max_length=LONGEST_QUERY)
     passages: int = Field(3, ge=1, le=MOST_PASSAGES)
+    valued: bool = False
 
 
 class PassageDocument(Document):
@@ -60,10 +66,38 @@ class AskedSource(Document):
     fault: str | None
 
 
+class Citation(Document):
+    """Passage `number`, counted from 1 in the order of `passages`, as the answer's text names it."""
+
+    number: Count
+    source: Count
+    digest: Hash
+
+
+class SourceValue(Document):
+    """What a source added to an answer, from -1 to 1: its Shapley value in how far the answers without it agree."""
+
+    source: Count
+    value: float
+
+
+class AnswerDocument(Document):
+    """An answer that a model wrote from the passages, which may be wrong as they may be.
+
+    `citations`: passages that its text names as `[1]`, each once; the model says so. `values`: only if asked for, and
+    null where that took too long.
+    """
+
+    text: str
+    citations: list[Citation]
+    values: list[SourceValue] | None
+
+
 class Found(Document):
     """Passages, best first; the query becomes a contribution of `window` of the job.
 
-    `query` and `shown` (each source's copy of each text) are what feedback is signed over.
+    `query` and `shown` (each source's copy of each text) are what feedback is signed over. Only where the service has a
+    model that writes answers, there is either `answer`, or `no_answer` with the reason why there is none.
     """
 
     query: Hash
@@ -72,6 +106,8 @@ class Found(Document):
     passages: list[PassageDocument]
     shown: list[Hash]
     asked: list[AskedSource]
+    answer: AnswerDocument | None = None
+    no_answer: str | None = None
 
 
 class NewFeedback(Body):
@@ -125,14 +161,15 @@ class RecommendationList(Document):
     sources: list[Recommendation]
 
 
-@router.post("/query", responses=problems(401, 404, 503))
+@router.post("/query", responses=problems(401, 404, 503), response_model_exclude_unset=True)
 def query(question: NewQuery, caller: SignedCaller, sources: Sources) -> Found:
     """Ask the most useful sources at once, and order what they answer by relevance and reliability.
 
-    It needs an identity because it costs strangers more than it costs its asker.
+    It needs an identity because it costs strangers more than it costs its asker. A service with a model that writes
+    answers has it write one from the passages, which takes seconds.
     """
     found = sources.query(caller.account, question.text, question.passages)
-    return Found(
+    told = Found(
         query=found.digest,
         job_id=sources.job_id,
         window=sources.window if found.record is None else found.record.asked.query.window,
@@ -140,6 +177,13 @@ def query(question: NewQuery, caller: SignedCaller, sources: Sources) -> Found:
         shown=[] if found.record is None else found.record.shown_keys,
         asked=[AskedSource(source=number, fault=fault) for number, fault in found.outcomes.items()],
     )
+    if sources.writer is None:
+        return told
+    try:
+        written = sources.writer.write(found.record, valued=question.valued)
+    except NoAnswerError as reason:
+        return told.model_copy(update={"no_answer": str(reason)})
+    return told.model_copy(update={"answer": _answer(written, told.passages)})
 
 
 @router.post("/queries/{digest}/feedback", status_code=201, responses=problems(403, 404, 409))
@@ -182,6 +226,18 @@ def recommend_sources(
             Recommendation(source=source.source_id, owner=source.owner, score=score)
             for source, score in sources.recommended(caller.account, count)
         ]
+    )
+
+
+def _answer(written: WrittenAnswer, passages: list[PassageDocument]) -> AnswerDocument:
+    values = written.values
+    return AnswerDocument(
+        text=written.answer.text,
+        citations=[
+            Citation(number=number, source=passages[number - 1].source, digest=passages[number - 1].digest)
+            for number in written.answer.cited
+        ],
+        values=None if values is None else [SourceValue(source=one, value=values[one]) for one in values],
     )
 
 

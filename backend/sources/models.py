@@ -1,4 +1,4 @@
-"""Tables of queries that sources have answered, and of what was said about the answers."""
+"""Tables of queries that sources have answered, of what was said about the answers, and of where windows stand."""
 
 from sqlalchemy import BigInteger, LargeBinary
 from sqlmodel import Field, SQLModel
@@ -27,3 +27,30 @@ class GivenFeedback(SQLModel, table=True):
     account: str = Field(primary_key=True, index=True)
     judge: bool
     feedback: bytes = Field(sa_type=LargeBinary)
+
+
+class WindowPosition(SQLModel, table=True):
+    """Where a job's windows stand, as the leading process tells the others.
+
+    `window`: that new queries belong to. `state`: the `WindowState` that the registry adopted last.
+    """
+
+    __tablename__ = "window_positions"
+
+    job_id: int = Field(primary_key=True, sa_type=BigInteger, sa_column_kwargs={"autoincrement": False})
+    window: int = Field(sa_type=BigInteger)
+    state: bytes = Field(sa_type=LargeBinary)
+
+
+class FalseAnswer(SQLModel, table=True):
+    """An answer by which its source can be slashed, until it has been.
+
+    `answer`: canonical JSON of an `Answer`. `which`: place of the passage that its source has not committed to.
+    """
+
+    __tablename__ = "false_answers"
+
+    query: bytes = Field(primary_key=True, sa_type=Hash)
+    source: int = Field(primary_key=True, sa_type=BigInteger)
+    which: int
+    answer: bytes = Field(sa_type=LargeBinary)

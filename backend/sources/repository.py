@@ -5,7 +5,7 @@ import json
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
-from backend.sources.models import AnsweredQuery, GivenFeedback
+from backend.sources.models import AnsweredQuery, FalseAnswer, GivenFeedback, WindowPosition
 from verifier.retrieval.records import Feedback, QueryRecord
 
 
@@ -37,6 +37,26 @@ def count_in(session: Session, window: int) -> tuple[int, int | None]:
         select(func.count(), func.min(AnsweredQuery.asked_at)).where(col(AnsweredQuery.window) == window)
     ).one()
     return found[0], found[1]
+
+
+def judged_from(session: Session, window: int) -> int:
+    """How many pieces of judges' feedback there are on queries of a window and of later ones."""
+    return session.exec(
+        select(func.count())
+        .select_from(GivenFeedback)
+        .join(AnsweredQuery, col(AnsweredQuery.digest) == col(GivenFeedback.query))
+        .where(col(GivenFeedback.judge), col(AnsweredQuery.window) >= window)
+    ).one()
+
+
+def position(session: Session, job_id: int, *, held: bool = False) -> WindowPosition | None:
+    """Where a job's windows stand; None before the first look. held: nobody moves it before the transaction ends."""
+    return session.get(WindowPosition, job_id, with_for_update={"read": True} if held else None)
+
+
+def false_answers(session: Session, limit: int) -> list[FalseAnswer]:
+    """Some of those that wait to be slashed."""
+    return list(session.exec(select(FalseAnswer).limit(limit)))
 
 
 def latest_feedback(session: Session, limit: int) -> list[tuple[str, QueryRecord, Feedback]]:

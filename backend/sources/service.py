@@ -14,8 +14,9 @@ from eth_typing import ChecksumAddress
 from backend.database import Database, insert_new
 from backend.problems import ProblemError, not_found
 from backend.sources import repository
+from backend.sources.answers import AnswerWriter
 from backend.sources.asking import SourceClient
-from backend.sources.models import AnsweredQuery, GivenFeedback
+from backend.sources.models import AnsweredQuery, FalseAnswer, GivenFeedback, WindowPosition
 from chain.contribution import canonical_json
 from chain.network import Network
 from chain.typed_data import SourceDomain
@@ -33,6 +34,9 @@ from verifier.retrieval.records import Feedback, QueryRecord, RetrievalJob, Verd
 
 # The part of the sources' answers that is not needed is not asked for.
 _ASKED = MOST_SOURCES - 1
+# A window closes once in many queries: whoever is asked again is asked in the next one.
+_ATTEMPTS = 2
+_AT_ONCE = {"Retry-After": "1"}
 # Pieces of feedback that recommendations look back on.
 _REMEMBERED = 10_000
 _log = structlog.get_logger()
@@ -58,17 +62,8 @@ class FoundPassages:
     outcomes: dict[int, str | None]
 
 
-@dataclass(frozen=True)
-class FalseAnswer:
-    """An answer by which its source can be slashed."""
-
-    query: bytes
-    answer: Answer
-    which: int
-
-
 class SourceService:
-    """One per process. Safe to share between threads."""
+    """One per process. Safe to share between threads. writer: of answers; None where no model is set that does."""
 
     def __init__(
         self,
@@ -80,7 +75,9 @@ class SourceService:
         job_id: int,
         job: RetrievalJob,
         clock: Callable[[], float],
+        writer: AnswerWriter | None = None,
     ) -> None:
+        self.writer = writer
         self._account = account
         self._database = database
         self._client = client
@@ -90,11 +87,12 @@ class SourceService:
         self._lock = RLock()
         self._book = SourceBook(network)
         self._state = first_state()
+        self._judged = 0
+        self._believed: dict[int, RegisteredSource] = {}
         self._standings = Standings({})
         self.job_id, self.job = job_id, job
         self.domain: SourceDomain = network.source_domain
         self.window = 1
-        self.false_answers: list[FalseAnswer] = []
 
     def close(self) -> None:
         """Ask nobody any more."""
@@ -112,29 +110,57 @@ class SourceService:
                 if str(number) in known.evidence
             ]
 
-    def follow(self, state: WindowState, window: int) -> None:
-        """Take in the registry, the state that it adopted last, and the window that queries now belong to."""
-        ranks = self._ledger.ranks()
+    def move(self, state: WindowState, window: int) -> None:
+        """Tell all processes the state that the registry adopted last, and the window that queries now belong to.
+
+        No query is kept for an earlier window from then on.
+        """
+        block = state.to_block()
+        with self._database.read() as session:
+            known = repository.position(session, self.job_id)
+        if known is None or (known.window, known.state) != (window, block):
+            with self._database.write() as session:
+                session.merge(WindowPosition(job_id=self.job_id, window=window, state=block))
+        self.follow()
+
+    def follow(self) -> None:
+        """Take in the registry, where the windows stand, and what judges have said to any of the processes."""
         with self._lock:
-            known = dict(self._book.sources)
+            with self._database.read() as session:
+                position = repository.position(session, self.job_id)
+                if position is None:
+                    return
+                state = WindowState.from_block(position.state)
+                judged = repository.judged_from(session, state.window + 1)
             self._book.advance()
-            self.window = window
-            if (self._book.sources, self._state) == (known, state) and self._standings.evidence:
+            self.window = position.window
+            if (self._book.sources, self._state, self._judged) == (self._believed, state, judged):
                 return
-            self._state = state
+            ranks = self._ledger.ranks()
             priors = priors_of({number: ranks.get(one.owner, 0) for number, one in self._book.sources.items()})
-            self._standings = standings_of(state, priors)
+            standings = standings_of(state, priors)
             with self._database.read() as session:
                 later = repository.records_from(session, state.window + 1)
             for _, record in later:
-                learn(self._standings, record, self.job, self.domain)
+                learn(standings, record, self.job, self.domain)
+            self._believed, self._state, self._judged = dict(self._book.sources), state, judged
+            self._standings = standings
 
     # ---------------------------------------------------------------- queries
 
     def query(self, asker: ChecksumAddress, text: str, count: int) -> FoundPassages:
         """Ask the most useful sources; at most `count` passages of different text, best first."""
+        for _ in range(_ATTEMPTS):
+            found = self._ask(text, count)
+            if found.record is None or self._keep(found.record, found.digest, asker):
+                return found
+            self.follow()
+        raise ProblemError(503, "window-closed", "The window of queries has just closed; ask again.", _AT_ONCE)
+
+    def _ask(self, text: str, count: int) -> FoundPassages:
         with self._lock:
-            window, sources = self.window, {n: one for n, one in self._book.sources.items() if one.active}
+            window = self.window
+            sources = {n: self._book.sources[n] for n in self._believed if self._book.sources[n].active}
             usefulness = {str(number): self._standings.usefulness[str(number)].value for number in sources}
             chosen = [int(number) for number in choose(usefulness, _ASKED, self._random)]
         if not chosen:
@@ -150,8 +176,6 @@ class SourceService:
         answers = [answer for answer in told.values() if isinstance(answer, Answer)]
         outcomes = {number: None if isinstance(answer, Answer) else str(answer) for number, answer in told.items()}
         found, record = self._ranked(asked, answers, count)
-        if record is not None:
-            self._keep(record, digest, asker)
         return FoundPassages(digest, record, found, outcomes)
 
     def _check(self, answer: Answer, source: RegisteredSource, digest: bytes, count: int) -> None:
@@ -165,7 +189,10 @@ class SourceService:
         try:
             answer.check(source.commitments.get(answer.version), count)
         except ForeignPassageError as error:
-            self.false_answers.append(FalseAnswer(digest, answer, error.which))
+            block = canonical_json(answer.to_json())
+            told = FalseAnswer(query=digest, source=answer.source_id, which=error.which, answer=block)
+            with self._database.write() as session:
+                insert_new(session, told)
             raise
 
     def _ranked(
@@ -196,7 +223,8 @@ class SourceService:
         at = tuple((int(one.source), told[one.source, one.digest][1].position) for same in shown for one in same)
         return found, QueryRecord(asked, tuple(sorted(answers, key=lambda one: one.source_id)), at, None)
 
-    def _keep(self, record: QueryRecord, digest: bytes, asker: ChecksumAddress) -> None:
+    def _keep(self, record: QueryRecord, digest: bytes, asker: ChecksumAddress) -> bool:
+        """Whether the query became one of its window, which may have been closed while sources were asked."""
         row = AnsweredQuery(
             digest=digest,
             window=record.asked.query.window,
@@ -205,7 +233,11 @@ class SourceService:
             record=record.to_block(),
         )
         with self._database.write() as session:
+            position = repository.position(session, self.job_id, held=True)
+            if position is None or position.window > row.window:
+                return False
             session.add(row)
+        return True
 
     # ---------------------------------------------------------------- recommendations
 
@@ -244,10 +276,12 @@ class SourceService:
                 403, "wrong-signature", "Neither the query's asker nor a judge signed this; sign what was shown."
             )
         given = GivenFeedback(query=digest, account=account, judge=judge, feedback=canonical_json(feedback.to_json()))
-        with self._database.write() as session:
-            if not insert_new(session, given):
-                raise ProblemError(409, "feedback-given", f"{account} has said what it thinks of this answer already.")
-        with self._lock:
+        with self._lock:  # so that it is learned once: here, or with all that is in the database
+            with self._database.write() as session:
+                if not insert_new(session, given):
+                    taken = f"{account} has said what it thinks of this answer already."
+                    raise ProblemError(409, "feedback-given", taken)
             if judge and row.window > self._state.window:
                 learn(self._standings, replace(record, feedback=feedback), self.job, self.domain)
+                self._judged += 1
         return judge

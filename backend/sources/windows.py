@@ -1,5 +1,6 @@
 """Brings windows of queries to the chain, has what comes of them adopted, and has false answers slashed."""
 
+import json
 from collections.abc import Callable
 
 import structlog
@@ -10,9 +11,11 @@ from backend.sources.service import SourceService
 from chain.errors import TransactionRevertedError
 from chain.network import Network
 from chain.sender import TransactionSender
+from verifier.retrieval.exchange import Answer
 from verifier.retrieval.organiser import MOST_RECORDS, Organiser
 from verifier.retrieval.windows import Windows
 
+_SLASHED_AT_ONCE = 100
 _log = structlog.get_logger()
 
 
@@ -59,10 +62,10 @@ class WindowKeeper:
         pending = self._windows.is_pending()
         if not pending and self._is_due(header.window):
             # From now on queries belong to the next window: none may come after its records were read.
-            self._service.follow(state, header.window + 1)
+            self._service.move(state, header.window + 1)
             self._record(header.window)
             pending = True
-        self._service.follow(state, header.window + pending)
+        self._service.move(state, header.window + pending)
 
     def _is_due(self, window: int) -> bool:
         with self._database.read() as session:
@@ -78,15 +81,19 @@ class WindowKeeper:
         _log.info("window recorded", window=window, queries=len(records), batch=batch_id.hex())
 
     def _slash(self) -> None:
-        while self._service.false_answers:
-            told = self._service.false_answers[0]
-            passage = told.answer.passages[told.which]
+        """Each false answer is forgotten only once its source is slashed: a crash in between repeats a refused call."""
+        with self._database.read() as session:
+            waiting = repository.false_answers(session, _SLASHED_AT_ONCE)
+        for row in waiting:
+            answer = Answer.from_json(json.loads(row.answer))
+            passage = answer.passages[row.which]
             call = self._network.sources.functions.slash(
-                told.answer.as_tuple(told.query), told.which, passage.as_tuple(), told.answer.signature
+                answer.as_tuple(row.query), row.which, passage.as_tuple(), answer.signature
             )
             try:
                 self._sender.send(call)
-                _log.warning("source slashed", source=told.answer.source_id)
-            except TransactionRevertedError as refusal:  # somebody else was faster
-                _log.info("source not slashed", source=told.answer.source_id, reason=str(refusal))
-            self._service.false_answers.pop(0)
+                _log.warning("source slashed", source=row.source)
+            except TransactionRevertedError as refusal:  # somebody else was faster, or it was slashed for another
+                _log.info("source not slashed", source=row.source, reason=str(refusal))
+            with self._database.write() as session:
+                session.delete(row)

@@ -118,6 +118,16 @@ class Operations:
         """This account needs it no longer."""
         yield from self._exchange.response("DELETE", f"/v1/evidence/{name}/pin", signed=True)
 
+    # ---------------------------------------------------------------- retrieval
+
+    def query(self, text: str, passages: int = 3, *, valued: bool = False) -> Operation[Document]:
+        """Ask the network's sources: passages with their proofs, and an answer where the service writes one.
+
+        valued: also work out what each source added to the answer, which takes as long as several answers.
+        """
+        body = {"text": text, "passages": passages, "valued": valued}
+        return self._exchange.document("POST", "/v1/query", json=body, signed=True)
+
     # ---------------------------------------------------------------- what the chain says, as the service indexed it
 
     def job(self, job_id: int) -> Operation[Document]:

@@ -1,4 +1,4 @@
-"""`merit source`: offer a folder of documents to be searched, for pay by what the answers are worth."""
+"""`merit source`: offer documents to be searched, for pay by what the answers are worth, and ask those of others."""
 
 import json
 import signal
@@ -18,9 +18,13 @@ from scripts.cli.amounts import parse_amount, show_amount
 from scripts.cli.options import AsJson, Connection, with_connection
 from scripts.cli.submit import DEFAULT_API, Api
 
-app = typer.Typer(help="Offer documents to be searched, for pay by what the answers are worth.", no_args_is_help=True)
+app = typer.Typer(
+    help="Offer documents to be searched, for pay by what the answers are worth, or ask.", no_args_is_help=True
+)
 
 _DAY = 86_400
+# Seconds for an answer, which a model writes; one that is valued is written several times.
+_PATIENCE = 120.0
 
 Folder = Annotated[Path, typer.Argument(help="Folder with .txt, .md, .jsonl or .pdf files.")]
 Source = Annotated[int, typer.Option(min=1, help="Number of the source.")]
@@ -152,6 +156,41 @@ def withdraw(connection: Connection) -> None:
     _, _, _, matured, credit = vault.stakeOf(sender.address).call()
     sender.send(vault.withdraw())
     typer.echo(show_amount(matured + credit))
+
+
+@app.command()
+@with_connection
+def ask(
+    connection: Connection,
+    text: Annotated[str, typer.Argument(help="The question.")],
+    passages: Annotated[int, typer.Option(min=1, max=10, help="Passages that are wanted.")] = 3,
+    valued: Annotated[
+        bool, typer.Option("--valued", help="Show what each source added to the answer; takes longer.")
+    ] = False,
+    api: Api = DEFAULT_API,
+    as_json: AsJson = False,
+) -> None:
+    """Ask the network's sources: an answer where the service writes one, and the passages that it can rest on."""
+    network = connection.network()
+    with MeritClient(api, network.domain, connection.account(network), timeout=_PATIENCE) as client:
+        found = client.query(text, passages, valued=valued)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    if "answer" in found:
+        typer.echo(f"{_printable(found['answer']['text'])}\n")
+    if "no_answer" in found:
+        typer.echo(found["no_answer"], err=True)
+    for number, passage in enumerate(found["passages"], 1):
+        whose = f"source {passage['source']}, reliability {passage['reliability']:.2f}"
+        typer.echo(f"[{number}] {whose}: {_printable(passage['text'])}")
+    for one in found.get("answer", {}).get("values") or []:
+        typer.echo(f"source {one['source']} added {one['value']:+.2f} to the answer")
+
+
+def _printable(text: str) -> str:
+    """A stranger's text without what would command a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 @app.command()

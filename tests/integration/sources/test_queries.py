@@ -1,18 +1,24 @@
 """A query from the API to the sources and back, and what becomes of it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
 
+from backend.app import ChainSide, create_app
+from backend.sources import repository
+from backend.sources.service import SourceService
 from chain.contribution import parse_manifest
 from chain.network import Network
+from chain.sender import TransactionSender
+from verifier.retrieval.corpus import Corpus
 from verifier.retrieval.exchange import Answer, AnsweredPassage, SignedQuery
-from verifier.retrieval.records import QueryRecord, WindowHeader
-from verifier.retrieval.source import SourceNode
+from verifier.retrieval.records import Feedback, QueryRecord, Verdict, WindowHeader
+from verifier.retrieval.source import SourceNode, register
 
 pytestmark = pytest.mark.chain
 
@@ -127,6 +133,93 @@ def test_query__foreign_passage__is_dropped_and_its_source_slashed(street: Stree
     assert {one["source"] for one in asked(street)["asked"]} == {1, 2}
 
 
+def test_slash__false_answer_before_a_restart__is_done_after_it(street: Street, network: Network) -> None:
+    lying(street.sources[3], lambda passage: replace(passage, text=passage.text + " Trust me."))
+    asked(street)
+    asked(street)
+    with restarted(street) as (_, step):
+        step("windows")
+        assert network.sources.functions.sourceOf(3).call()[2] == 3
+        assert len(network.sources.events.Slashed().get_logs(from_block=0)) == 1
+        with street.app.state.services.database.read() as session:
+            assert repository.false_answers(session, 10) == []
+
+
+@contextmanager
+def restarted(street: Street) -> Iterator[tuple[SourceService, Callable[[str], None]]]:
+    """Another process on the same database, and what makes a step of one of its workers."""
+    settings = street.app.state.services.settings
+    app = create_app(settings, ChainSide.connect(settings, settings.account()))
+
+    def step(name: str) -> None:
+        (worker,) = (one for one in app.state.services.workers.all if one.name == name)
+        worker.step()
+
+    yield app.state.sources, step
+    app.state.sources.close()
+    app.state.services.database.close()
+
+
+def believed(service: SourceService) -> dict[int, float]:
+    return {source.source_id: reliability for source, reliability, _ in service.sources()}
+
+
+def test_follower__another_process_leads__answers_and_learns_what_either_was_told(street: Street) -> None:
+    with restarted(street) as (follower, step):
+        assert follower.sources() == []
+        step("sources")
+        found = follower.query(street.judge.address, "what is the rudder made of", 2)
+        assert found.record is not None
+        assert found.record.asked.query.window == 1
+        told = asked(street)
+        assert street.feed_back(told, "right", [0]).json() == {"counts": True}
+        assert believed(street.service) != believed(follower)
+        step("sources")
+        assert believed(street.service) == believed(follower)
+        given = Feedback.signed(
+            street.network.source_domain,
+            street.judge,
+            found.digest,
+            found.record.shown_keys,
+            Verdict.WRONG,
+            [found.passages[0].passage.digest],
+        )
+        assert follower.feed_back(found.digest, given)
+        street.service.follow()
+        assert believed(street.service) == believed(follower)
+        # As many queries as a window holds, half of them here.
+        follower.query(street.judge.address, "what is the wing made of", 2)
+        asked(street)
+        street.step()
+        step("sources")
+        assert follower.window == street.service.window == 2
+
+
+def test_follower__window_closed_meanwhile__asks_again_in_the_next(street: Street) -> None:
+    with restarted(street) as (follower, step):
+        step("sources")
+        for _ in range(4):
+            asked(street)
+        street.step()
+        assert follower.window == 1
+        found = follower.query(street.judge.address, "what is the rudder made of", 2)
+        assert found.record is not None
+        assert found.record.asked.query.window == 2
+        with street.app.state.services.database.read() as session:
+            assert repository.count_in(session, 1)[0] == 4
+            assert repository.count_in(session, 2)[0] == 1
+
+
+def test_feedback__without_a_reference__leaves_reliability_and_moves_usefulness(street: Street) -> None:
+    before = street.http.get("/v1/sources").json()["sources"]
+    for thing in ("wing", "engine", "rudder"):
+        found = asked(street, f"what is the {thing} made of")
+        assert street.feed_back(found, "no_reference", [0]).json() == {"counts": True}
+    after = street.http.get("/v1/sources").json()["sources"]
+    assert [one["reliability"] for one in after] == [one["reliability"] for one in before]
+    assert [one["usefulness"] for one in after] != [one["usefulness"] for one in before]
+
+
 def test_query__source_down_or_in_anothers_name__is_left_out(street: Street) -> None:
     sources = street.sources
     sources[1].answer = sources[2].answer
@@ -137,11 +230,17 @@ def test_query__source_down_or_in_anothers_name__is_left_out(street: Street) -> 
     assert faults[3] == "Its owner did not sign this answer."
 
 
-def test_query__changed_corpus__is_followed_at_once(street: Street, tmp_path: Any) -> None:
+def test_query__changed_corpus__is_followed_at_once(street: Street, funded: Callable[[int], LocalAccount]) -> None:
     node = street.sources[2]
     (node.folder / "more.jsonl").write_text(json.dumps({"text": "A rudder steers."}))
     assert node.refresh()
+    newcomer = funded(0x54)
+    assert register(street.network, TransactionSender(street.network.web3, newcomer), Corpus(["A rudder."]), "") == 4
     assert {one["fault"] for one in asked(street)["asked"]} == {None}
+    # Of whom nothing is believed yet is asked after the next look at the chain.
+    assert {one["source"] for one in asked(street)["asked"]} == {1, 2, 3}
+    street.step()
+    assert {one["source"] for one in asked(street)["asked"]} == {1, 2, 3, 4}
 
 
 def test_recommendations__for_each_user__are_by_its_own_feedback(

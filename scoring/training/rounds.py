@@ -56,6 +56,7 @@ def value_round(
     *,
     seed: int,
     aggregation: Aggregation = centered_clip,
+    coalitions: int = 2**30,
     mapper: Mapper = map,
 ) -> Valuation:
     """Filter, compare, value, gate and aggregate the updates of one round.
@@ -66,8 +67,8 @@ def value_round(
     parameters stay.
 
     judged_on: the model on some of the rows. samples: rows that decide what an update is worth. base: (d,).
-    standing: as of the round before; a trainer that is not in it is new. seed: from 0 to 2**32 - 1. mapper: over the
-    workers that evaluate models.
+    standing: as of the round before; a trainer that is not in it is new. seed: from 0 to 2**32 - 1. coalitions: so
+    many may be evaluated, at least four for each update and two. mapper: over the workers that evaluate models.
     """
     updates = sorted(updates, key=lambda update: update.trainer)
     refused = _refused(updates)
@@ -87,7 +88,7 @@ def value_round(
         name: moving_average(standing.get(name, 0.0), score) for name, score in zip(names, scores.tolist(), strict=True)
     }
     model = judged_on(samples)
-    worth = _worth(model, base, deltas, seed, mapper)
+    worth = _worth(model, base, deltas, seed, coalitions, mapper)
     deltas_of_loss = loss_deltas(model, base, deltas, mapper)
     useful = (worth > 0) & (deltas_of_loss.mean(axis=1) > 0)
     paid = useful & np.array([after[name] >= PAID_STANDING for name in names])
@@ -100,24 +101,31 @@ def value_round(
     )
 
 
-def _worth(model: DifferentiableModel, base: Floats, deltas: Floats, seed: int, mapper: Mapper) -> Values:
+def _worth(
+    model: DifferentiableModel, base: Floats, deltas: Floats, seed: int, coalitions: int, mapper: Mapper
+) -> Values:
     """Shapley values of the updates, shape (n,).
 
     Where there are too many for exact ones, those that raise the loss to first order are left out of the game, and
     worth what they do to it.
     """
+
+    def is_exact(count: int) -> bool:
+        return count <= EXACT_PLAYERS and 2**count <= coalitions
+
     worth = np.zeros(len(deltas))
     players = np.arange(len(deltas))
-    if len(deltas) > EXACT_PLAYERS:
+    if not is_exact(len(players)):
         worth = first_order_influence(model.gradient(base), deltas)
         players = np.flatnonzero(worth > 0)
     if not players.size:
         return worth
     game = reconstruction_game(model, base, deltas[players], np.ones(len(players)), mapper)
-    if len(players) <= EXACT_PLAYERS:
+    if is_exact(len(players)):
         worth[players] = exact_shapley(game, len(players))
     else:
-        worth[players] = kernel_shapley(game, len(players), pairs=_PAIRS * len(players), seed=seed).values
+        pairs = min(_PAIRS * len(players), coalitions // 2 - 1)
+        worth[players] = kernel_shapley(game, len(players), pairs=pairs, seed=seed).values
     return worth
 
 

@@ -10,6 +10,7 @@ import typer
 from eth_utils.address import is_address, to_checksum_address
 
 from chain.client import MeritClient
+from chain.contribution import content_digest
 from chain.errors import MeritError
 from chain.job_terms import Kind, Terms
 from scripts.cli.amounts import parse_amount
@@ -62,7 +63,7 @@ def open_(
     from verifier.shared.ledger import TRAINING  # noqa: PLC0415
     from verifier.workloads.errors import MalformedEvidenceError  # noqa: PLC0415
     from verifier.workloads.training_models import named_model  # noqa: PLC0415
-    from verifier.workloads.training_records import TrainingJob  # noqa: PLC0415
+    from verifier.workloads.training_records import LEAST_TRAINERS, TrainingJob  # noqa: PLC0415
     from verifier.workloads.training_tensors import write_parameters  # noqa: PLC0415
 
     if not is_address(organiser):
@@ -74,19 +75,27 @@ def open_(
     except (OSError, MalformedEvidenceError) as error:
         raise UnreadableJobError(f"{data} does not fit the model: {error}.") from error
 
+    parameters, units = write_parameters(described.initial_parameters(0)), 1
+    trained = TrainingJob(
+        organiser=to_checksum_address(organiser),
+        model=described,
+        parameters=content_digest(parameters),
+        data=content_digest(block),
+        assigned=assigned,
+        evaluated=evaluated,
+        units=units,
+    )
+    if trained.most_trainers < LEAST_TRAINERS:
+        raise UnreadableJobError(
+            f"Verifiers could judge {trained.most_trainers} updates of this model in a round, and fewer than "
+            f"{LEAST_TRAINERS} are never paid; lower --evaluated and --assigned, or take a smaller model."
+        )
+
     network = connection.network()
     sender, account = connection.sender(network), connection.account(network)
-    units = 1
     with MeritClient(api, network.domain, account) as client:
-        trained = TrainingJob(
-            organiser=to_checksum_address(organiser),
-            model=described,
-            parameters=client.put_evidence(write_parameters(described.initial_parameters(0))),
-            data=client.put_evidence(block),
-            assigned=assigned,
-            evaluated=evaluated,
-            units=units,
-        )
+        client.put_evidence(parameters)
+        client.put_evidence(block)
         specification = TRAINING.specification(client.put_evidence(trained.to_block()))
         client.put_evidence(specification.to_block())
     price = parse_amount(pot)

@@ -1,7 +1,9 @@
 """A training job on a chain: eight trainers, of whom two poison and one copies, and a liar in the committee."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import numpy as np
@@ -36,7 +38,8 @@ from verifier.training.own_function import LocalUpdate, TrainingData, own_update
 from verifier.training.rounds import Rounds
 from verifier.training.simulation import digits_dataset, even_split
 from verifier.training.trainer import Trainer
-from verifier.workloads.training import RoundResult, assigned_rows
+from verifier.workloads import training_records
+from verifier.workloads.training import OpenedRound, RoundResult, assigned_rows, value
 from verifier.workloads.training_networks import flattened, unflattened
 from verifier.workloads.training_records import Opening
 from verifier.workloads.training_tensors import read_parameters, read_update, write_data
@@ -165,20 +168,41 @@ def test_training__late_opening_that_nothing_explains__is_told_and_costs_no_othe
         stranger.result_of(first)
 
 
-def test_training__looked_at_before_all_have_opened__is_paid_by_what_the_committee_saw(world: World) -> None:
-    organiser = world.organiser()
+def test_training__looked_at_before_all_have_opened__is_paid_by_what_the_committee_saw(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However often it is looked at, each block is fetched and each state valued once."""
+    organiser, watcher = world.organiser(), world.rounds("watcher")
     honest = honest_trainers(world, organiser)
     for trainer in honest:
         trainer.take_part()
     organiser.record()
     pass_time(world.network)
-    for trainer in honest:
-        for verifier in world.committee:
-            verifier.look()
-        organiser.rounds.look()
-        trainer.open()
-    world.settle(organiser)
-    assert sum(trainer.claim() for trainer in honest) == POT
+    fetched: Counter[bytes] = Counter()
+    valued: list[RoundResult] = []
+
+    def fetch(digest: bytes) -> bytes | None:
+        block = world.fetch(digest)
+        fetched[digest] += block is not None
+        return block
+
+    def counted_value(opened: OpenedRound, **named: Any) -> RoundResult:
+        valued.append(value(opened, **named))
+        return valued[-1]
+
+    watcher.fetch = fetch
+    with monkeypatch.context() as patched:
+        patched.setattr(rounds, "value", counted_value)
+        for trainer in honest:
+            for verifier in world.committee:
+                verifier.look()
+            watcher.look()
+            watcher.look()
+            trainer.open()
+    assert max(fetched.values()) == 1
+    assert len(valued) == HONEST
+    world.settle(watcher)
+    assert sum(replace(trainer, rounds=watcher).claim() for trainer in honest) == POT
 
 
 def test_training__stopped_before_the_commitment__commits_to_the_same_work(world: World) -> None:
@@ -236,7 +260,7 @@ def test_training__five_rounds_late__is_trained_anew(world: World, monkeypatch: 
         assert Opening.from_block(path.read_bytes()).base_number == base
 
 
-def test_training__entries_that_do_not_belong__are_refused(world: World) -> None:
+def test_training__entries_that_do_not_belong__are_refused(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     organiser = world.organiser()
     (trainer, *_) = honest_trainers(world, organiser)
     commitment = trainer.take_part()
@@ -251,6 +275,9 @@ def test_training__entries_that_do_not_belong__are_refused(world: World) -> None
     ]:
         with pytest.raises(CommitmentRefusedError, match=reason):
             organiser.enter(entry)
+    monkeypatch.setattr(training_records, "_MOST_TRAINERS", 1)
+    with pytest.raises(CommitmentRefusedError, match="round is full"):
+        organiser.enter(Entry.signed(domain, account("trainer 1"), job_id, 1, bytes(32)))
     organiser.record()
     with pytest.raises(CommitmentRefusedError, match="is being valued"):
         organiser.enter(Entry.signed(domain, trainer.account, job_id, 1, bytes(32)))

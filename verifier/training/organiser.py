@@ -16,7 +16,7 @@ from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
 from eth_utils.address import to_checksum_address
 
-from chain.contribution import MAX_BATCH_LEAVES, Leaf, build_batch, content_digest
+from chain.contribution import Leaf, build_batch, content_digest
 from chain.errors import MeritError
 from chain.network import Network
 from chain.typed_data import Domain, message_digest, sign, signer_of
@@ -79,7 +79,7 @@ class Organiser:
                 raise CommitmentRefusedError(f"{entry.trainer} did not sign this commitment.")
             if self._stake(entry.trainer) < self.network.vault.functions.minimumStake().call():
                 raise CommitmentRefusedError(f"{entry.trainer} has too little stake; run `merit stake deposit` first.")
-            if len(self._commitments) >= MAX_BATCH_LEAVES - 1:
+            if len(self._commitments) >= self.rounds.job.most_trainers:
                 raise CommitmentRefusedError("The round is full; wait for the next one.")
             if self._commitments.get(entry.trainer) == entry.commitment:
                 return  # told again by a trainer that did not hear the answer

@@ -43,6 +43,7 @@ class Rounds:
     specification: bytes
     kept: KeptRounds
     mapper: Mapper = map
+    _blocks: dict[bytes, bytes] = field(default_factory=dict)
     _looked: dict[bytes, tuple[bytes, frozenset[int]]] = field(default_factory=dict)
     _unexplained: dict[bytes, frozenset[int]] = field(default_factory=dict)
     _paid: dict[bytes, RoundResult] = field(default_factory=dict)
@@ -54,11 +55,14 @@ class Rounds:
 
     def look(self) -> None:
         """Work out the rounds that are being decided on, from what is published by now."""
-        for audit in self.ledger.audits(self.job_id):
-            if audit.round is None or audit.settled_block is not None:
+        pending = [audit for audit in self.ledger.audits(self.job_id) if audit.settled_block is None]
+        if not pending:
+            self._blocks.clear()
+        for audit in pending:
+            if audit.round is None:
                 continue
             try:
-                opened = self._opened(audit)
+                opened = self._opened(audit, self._fetched_once)
                 seen = (audit.round.seed, frozenset(opened.published))
                 if self._looked.get(audit.batch_id) != seen:
                     self.kept.keep(value(opened, mapper=self.mapper))
@@ -82,7 +86,7 @@ class Rounds:
         if known is not None:
             return known
         payload = self.ledger.payload(audit.batch_id)
-        opened, taken = self._opened(audit), self.kept.taken(audit.batch_id, payload)
+        opened, taken = self._opened(audit, self.fetch), self.kept.taken(audit.batch_id, payload)
         result = None if taken is None else value(opened, taken, self.mapper)
         if result is None or result.payload != payload:
             result = self._found(opened, payload)
@@ -112,11 +116,20 @@ class Rounds:
             structlog.get_logger("merit.training").warning("round_unexplained", batch=batch_id.hex())
         raise ChangedEvidenceError(batch_id)
 
-    def _opened(self, audit: Audit) -> OpenedRound:
+    def _opened(self, audit: Audit, fetch: Fetch) -> OpenedRound:
         if audit.round is None:
             raise ValueError("there is no round to work out before the draw")
-        recorded = self.ledger.recorded(audit.batch_id, audit.batch, audit.round.seed, self.fetch)
-        return open_round(self.fetch, self.job, self.domain, recorded)
+        recorded = self.ledger.recorded(audit.batch_id, audit.batch, audit.round.seed, fetch)
+        return open_round(fetch, self.job, self.domain, recorded)
+
+    def _fetched_once(self, digest: bytes) -> bytes | None:
+        """A block of a round that is looked at again and again until it is settled."""
+        block = self._blocks.get(digest)
+        if block is None:
+            block = self.fetch(digest)
+            if block is not None:
+                self._blocks[digest] = block
+        return block
 
     def adopted_result(self) -> RoundResult | None:
         """What the last round that was paid came to; None before the first. Raises ChangedEvidenceError."""

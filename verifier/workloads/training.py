@@ -125,6 +125,8 @@ def open_round(fetch: Fetch, job: TrainingJob, domain: Domain, recorded: Recorde
     _check_start(job, header, state, recorded.adopted)
     if sum(leaf.units for leaf in recorded.leaves) != job.units:
         raise MalformedEvidenceError(f"a round of this job is paid by {job.units} units")
+    if len(recorded.leaves) - 1 > job.most_trainers:
+        raise MalformedEvidenceError(f"a round of this job has at most {job.most_trainers} commitments")
     base = read_parameters(needed(fetch, state.parameters, "the parameters of the round before"), job.size)
     model = job.model.judged(needed(fetch, job.data, "the job's data"))
     sent = {
@@ -154,6 +156,7 @@ def value(opened: OpenedRound, among: Collection[int] | None = None, mapper: Map
         updates,
         {name: standing / STANDING_UNIT for name, standing in opened.standing.items()},
         seed=int.from_bytes(sha256(recorded.seed).digest()[:4], "big"),
+        coalitions=job.coalitions,
         mapper=mapper,
     )
     parameters = write_parameters(valuation.parameters)

@@ -74,6 +74,11 @@ class TrainingModel(BaseModel):
     def activations(self) -> int:
         """Numbers that one sample takes in the largest layer."""
 
+    @property
+    @abstractmethod
+    def work(self) -> int:
+        """Multiplications that one sample takes; some more rather than less."""
+
     @abstractmethod
     def module(self) -> nn.Module:
         """A new module, which maps `tensors` of samples to the scores of classes, the last dimension."""
@@ -117,6 +122,10 @@ class PerceptronModel(TrainingModel):
     def activations(self) -> int:
         return max(self.widths)
 
+    @property
+    def work(self) -> int:
+        return self.size
+
     def module(self) -> nn.Module:
         layers: list[nn.Module] = []
         for inputs, outputs in zip(self.widths, self.widths[1:], strict=False):
@@ -158,6 +167,15 @@ class ConvolutionModel(TrainingModel):
     def activations(self) -> int:
         return max(prod(self.image), *(count * self.image[1] * self.image[2] for count in self.channels))
 
+    @property
+    def work(self) -> int:
+        inputs, height, width = self.image
+        total = 0
+        for outputs in self.channels:
+            total += (9 * inputs + 1) * outputs * height * width
+            inputs, height, width = outputs, height // 2, width // 2
+        return total + (inputs * height * width + 1) * self.classes
+
     def module(self) -> nn.Module:
         layers: list[nn.Module] = [nn.Unflatten(1, self.image)]
         inputs, height, width = self.image
@@ -183,6 +201,10 @@ class GptModel(TrainingModel):
     @property
     def activations(self) -> int:
         return self.context * max(self.vocabulary, 4 * self.columns, self.context * self.heads)
+
+    @property
+    def work(self) -> int:
+        return self.context * (self.size + 2 * self.layers * self.context * self.columns)
 
     @property
     def architecture(self) -> GptArchitecture:

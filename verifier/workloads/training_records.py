@@ -9,9 +9,17 @@ from eth_utils.address import to_checksum_address
 
 from chain.contribution import canonical_json, content_digest
 from chain.typed_data import Domain, sign, signer_of
+from scoring.training.uniqueness import PEERS
 from verifier.shared.blocks import parse_digest, parse_record
 from verifier.workloads.training_models import AnyModel, parse_model
 
+# With fewer in a round there is nobody to compare a trainer with, and nobody is paid.
+LEAST_TRAINERS = 3
+# Rules of the protocol, by which every verifier can work a round out within its limits: so many trainers take part, and
+# the mixtures of their updates take so many multiplications, as do their standings; one core does 1 to 15 billion in a
+# second, by the model.
+_MOST_TRAINERS = 512
+_MOST_WORK = 2**38
 # A standing is kept in millionths, so that everybody writes the same number.
 STANDING_UNIT = 10**6
 
@@ -38,6 +46,17 @@ class TrainingJob:
     def size(self) -> int:
         """Number of parameters."""
         return self.model.size
+
+    @property
+    def coalitions(self) -> int:
+        """How many mixtures of updates may be evaluated in a round."""
+        return _MOST_WORK // (self.model.work * self.evaluated)
+
+    @property
+    def most_trainers(self) -> int:
+        """Commitments that a round may have: for so many, values can be estimated and standings be told."""
+        by_standing = _MOST_WORK // (self.model.work * self.assigned * (2 * PEERS + 2))
+        return max(0, min(_MOST_TRAINERS, (self.coalitions - 2) // 4, by_standing))
 
     def to_block(self) -> bytes:
         """The canonical block."""

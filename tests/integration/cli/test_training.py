@@ -35,6 +35,9 @@ def test_job_open__data_that_does_not_fit__says_which(merit: Merit, rpc: str, de
     assert "expected samples of 64 features" in opened(merit, rpc, data)
     assert "widths=3,x" in opened(merit, rpc, data, "--model", "perceptron widths=3,x")
     assert "malformed" in opened(merit, rpc, data, "--model", "transformer widths=3")
+    data.write_bytes(write_data(np.zeros((4, 64)), np.zeros(4, dtype=np.int64)))
+    large = ("--model", "perceptron widths=64,65536,10", "--evaluated", "1048576")
+    assert "fewer than 3 are never paid; lower --evaluated" in opened(merit, rpc, data, *large)
     assert deployed.escrow.functions.jobCount().call() == 0
 
 

@@ -29,9 +29,11 @@ from verifier.node.worker import WorkerWorkbench
 from verifier.shared.blocks import UnavailableBlockError
 from verifier.shared.ledger import TRAINING
 from verifier.training.examiner import work_out as examined
+from verifier.workloads import training_records
 from verifier.workloads.errors import MalformedEvidenceError
 from verifier.workloads.recorded_round import Adopted, RecordedRound
 from verifier.workloads.training import RoundResult, open_round, share_leaf, state_leaf, value, work_out
+from verifier.workloads.training_models import named_model
 from verifier.workloads.training_records import Opening, RoundHeader, RoundState, TrainingJob
 from verifier.workloads.training_tensors import (
     read_data,
@@ -239,6 +241,34 @@ def test_work_out__larger_pot_than_agreed__refused() -> None:
     leaves = [replace(leaf, units=leaf.units + 1) for leaf in case.recorded.leaves]
     case.recorded = replace(case.recorded, leaves=leaves)
     with pytest.raises(MalformedEvidenceError, match="90 units"):
+        case.result()
+
+
+@pytest.mark.parametrize(
+    ("text", "assigned", "evaluated", "trainers"),
+    [
+        ("perceptron widths=64,32,10", 48, 160, 512),
+        ("gpt vocabulary=256 context=32 columns=16 layers=1 heads=2", 48, 160, 512),
+        ("perceptron widths=8192,4096,10", 48, 160, 5),
+        ("perceptron widths=8192,4096,10", 48, 400, 4),
+        ("perceptron widths=8192,4096,10", 24, 160, 10),
+        ("perceptron widths=8192,4096,10", 2**20, 160, 0),
+        ("perceptron widths=8192,4096,10", 48, 2**20, 0),
+    ],
+)
+def test_job__most_trainers__what_a_verifier_can_value(text: str, assigned: int, evaluated: int, trainers: int) -> None:
+    model = named_model(text)
+    job = replace(Case().job, model=model, assigned=assigned, evaluated=evaluated)
+    assert job.most_trainers == trainers
+    assert (4 * trainers + 2) * model.work * evaluated <= 2**38 or trainers == 0
+
+
+def test_work_out__more_commitments_than_can_be_valued__refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case()
+    monkeypatch.setattr(training_records, "_MOST_TRAINERS", len(case.recorded.leaves) - 1)
+    assert case.result().payload.hex() == case.told["payload"]
+    case.commit(keccak(text="nothing"))
+    with pytest.raises(MalformedEvidenceError, match="at most 5 commitments"):
         case.result()
 
 

@@ -45,6 +45,12 @@ def test_description__sizes_in_numbers__parameters_counted_by_hand() -> None:
     assert named_model(GPT).size == 8 * 4 + 6 * 4 + (3 + 1 + 4 + 4) * 16 + 3 * 8
 
 
+def test_description__work_of_a_sample__multiplications_counted_by_hand() -> None:
+    assert named_model(PERCEPTRON).work == 17 * 5 + 6 * 4
+    assert named_model(CONVOLUTION).work == (9 + 1) * 2 * 16 + (18 + 1) * 3 * 4 + (3 + 1) * 4
+    assert named_model(GPT).work == 6 * (named_model(GPT).size + 2 * 6 * 4)
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -3,6 +3,7 @@
 import pickle
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,24 @@ def test_value_round__large_round__what_harms_to_first_order_is_not_tried(
     assert max(valuation.values[update.trainer] for update in sent[:3]) < 0
     monkeypatch.setattr(rounds, "kernel_shapley", None)
     assert valued(classroom, sent).values == valuation.values
+
+
+@pytest.mark.parametrize("coalitions", [22, 31, 32])
+def test_value_round__coalitions_are_bounded__no_more_are_evaluated(classroom: Classroom, coalitions: int) -> None:
+    """Not even where exact values would need more."""
+    evaluated: list[int] = []
+
+    def counting(function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        items = list(items)
+        if isinstance(function, partial) and function.func is shapley._mean_losses:
+            evaluated.extend(map(len, items))
+        return [function(item) for item in items]
+
+    exact = valued(classroom, classroom.updates)
+    valuation = valued(classroom, classroom.updates, coalitions=coalitions, mapper=counting)
+    assert 0 < sum(evaluated) <= coalitions
+    assert valuation.values == pytest.approx(exact.values, abs=0.05)
+    assert (valuation.values == exact.values) == (coalitions == 32)
 
 
 def test_value_round__large_round_of_harm_alone__nobody_is_paid(

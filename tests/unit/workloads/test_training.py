@@ -24,6 +24,8 @@ from chain.merkle import verify_proof
 from chain.typed_data import Domain
 from scoring.training import rounds
 from scoring.training.filters import Refusal
+from scoring.training.loss_scores import first_order_influence
+from scoring.training.models import Floats
 from verifier.node.workbench import open_workbench
 from verifier.node.worker import WorkerWorkbench
 from verifier.shared.blocks import UnavailableBlockError
@@ -270,6 +272,22 @@ def test_work_out__more_commitments_than_can_be_valued__refused(monkeypatch: pyt
     case.commit(keccak(text="nothing"))
     with pytest.raises(MalformedEvidenceError, match="at most 5 commitments"):
         case.result()
+
+
+def test_work_out__exact_values_would_take_too_much__screened_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What takes place of exact values, which five trainers need 32 coalitions for."""
+    case, screened = Case(), []
+
+    def screen(gradient: Floats, updates: Floats) -> Floats:
+        screened.append(len(updates))
+        return first_order_influence(gradient, updates)
+
+    monkeypatch.setattr(rounds, "first_order_influence", screen)
+    assert case.result().payload.hex() == case.told["payload"]
+    assert screened == []
+    monkeypatch.setattr(TrainingJob, "coalitions", 31)
+    assert sum(case.result().shares.values()) == case.recorded.pot
+    assert screened == [5]
 
 
 @pytest.mark.parametrize("what", ["data", "parameters"])

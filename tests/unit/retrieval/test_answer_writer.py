@@ -65,6 +65,16 @@ def test_write__valued__the_source_without_which_all_changes_has_the_value(
     assert sorted(len(prompt.passages) for prompt in generator.prompts) == [0, 1, 1, 2]
 
 
+def test_write__valued__passages_numbered_anew_do_not_count(
+    generator: Extractor, record: QueryRecord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def last(prompt: Prompt, until: float) -> str:
+        return f"aluminium [{len(prompt.passages)}]" if prompt.passages else "Nobody knows."
+
+    monkeypatch.setattr(generator, "write", last)
+    assert AnswerWriter(generator, 60.0).write(record, valued=True).values == pytest.approx({1: 0.5, 3: 0.5})
+
+
 def test_write__text_that_two_sources_gave__stays_until_both_are_gone(generator: Extractor, case: Case) -> None:
     record = case.ask("wing", believed=1, judged=False)
     position = record.shown[0][1]

@@ -70,6 +70,9 @@ def calibrate(
     ] = None,
     batches: Annotated[str, typer.Option(help="Batch sizes of the honest runs.")] = "1,8,32",
     threads: Annotated[str, typer.Option(help="Numbers of threads of the honest runs.")] = "1,2",
+    toploc: Annotated[
+        bool, typer.Option("--toploc", help="For contributors who commit to TOPLOC proofs, of text only.")
+    ] = False,
     models: Models = _MODELS,
 ) -> None:
     """Run the model and cheaper copies of it, and fix the thresholds between them; prints the new identity.
@@ -77,6 +80,7 @@ def calibrate(
     Nothing is written where the bands of honest runs and of a cheaper copy overlap.
     """
     from verifier.models.calibration import CalibrationTerms  # noqa: PLC0415 - as above
+    from verifier.models.errors import ModelError  # noqa: PLC0415
     from verifier.models.registration import (  # noqa: PLC0415
         FAMILIES,
         calibrate_encoder,
@@ -100,6 +104,8 @@ def calibrate(
     runs = requests or math.ceil(4 / false_alarm)
     typer.echo(f"Running the model and cheaper copies of it on {runs} requests each.", err=True)
     registered = store.manifest(name)
+    if toploc and registered.generation is None:
+        raise ModelError("TOPLOC proofs are of text; leave out --toploc")
     if registered.family == FAMILIES[Task.IMAGE]:
         painter = store.load_image_model(name).model
         wanted = (
@@ -115,7 +121,7 @@ def calibrate(
     else:
         model = store.load(name).model
         asked = random_requests(model, runs, 0) if given is None else prompted_requests(model, given, runs, 0)
-        manifest = calibrate_model(store, name, asked, terms)
+        manifest = calibrate_model(store, name, asked, terms, toploc=toploc)
     typer.echo(describe(manifest), err=True)
     typer.echo(manifest.identity.hex())
 
@@ -135,12 +141,12 @@ def _told(manifest: "Manifest") -> dict[str, Any]:
     told |= {"identity": manifest.identity.hex(), "profile": None}
     if manifest.profile_document is not None:
         profile = manifest.profile()
-        hard = profile.bands.hard
         told["profile"] = {
             "words": profile.lattice.words,
             "bands": asdict(profile.bands),
             "margins": asdict(profile.margins),
-            "detection": {name: seen.share_above(hard) for name, seen in profile.report.cheats.items()},
+            "detection": profile.detection,
+            "toploc": None if profile.toploc is None else asdict(profile.toploc),
             "report": asdict(profile.report),
         }
     return told

@@ -8,22 +8,27 @@ indices and compares exponents and mantissas.
 Two defects of the published scheme are closed here. Indices are reduced modulo m on both sides. And a proof is parsed
 strictly: exactly k coefficients in the field, and the very modulus that the verifier's own activations call for or,
 where these are slightly off, one large enough that the proof is no lookup table. What the scheme itself cannot see
-stays so: signs, and all but the k largest values. It is no basis for a slash; the lattice digest is.
+stays so: signs, and all but the k largest values.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from verifier.fingerprint.errors import MalformedOpeningError
+from verifier.fingerprint.trace import Trace
 
 FIELD = 65497
 # With 128 indices spread over a chunk, the canonical modulus is almost always among the few largest.
 SMALLEST_MODULUS = 60000
 _EXPONENT_BITS = 0x7F80
 _MANTISSA_BITS = 0x7F
+_MANTISSA_STEPS = 128
+# Values in a proof, as published.
+TOP = 128
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,14 @@ class ToplocDistance:
     exponent_mismatches: of the top values, how many have another exponent.
     mantissa_mean, mantissa_median: of the differences of the seven mantissa bits where exponents agree; infinite when
     none does.
+    difference: the mean over all top values, a whole mantissa of 128 steps where exponents disagree: one number to set
+    limits to.
     """
 
     exponent_mismatches: int
     mantissa_mean: float
     mantissa_median: float
+    difference: float
 
 
 def toploc_proof(chunk: NDArray[np.float32], top: int) -> ToplocProof:
@@ -83,9 +91,22 @@ def toploc_distance(proof: ToplocProof, chunk: NDArray[np.float32]) -> ToplocDis
     theirs = _evaluated(proof.coefficients, indices % proof.modulus)
     agree = (ours & _EXPONENT_BITS) == (theirs & _EXPONENT_BITS)
     if not agree.any():
-        return ToplocDistance(int(agree.size), float("inf"), float("inf"))
+        return ToplocDistance(int(agree.size), float("inf"), float("inf"), float(_MANTISSA_STEPS))
     apart = np.abs((ours & _MANTISSA_BITS) - (theirs & _MANTISSA_BITS))[agree]
-    return ToplocDistance(int((~agree).sum()), float(apart.mean()), float(np.median(apart)))
+    mismatches = int((~agree).sum())
+    difference = (float(apart.sum()) + _MANTISSA_STEPS * mismatches) / agree.size
+    return ToplocDistance(mismatches, float(apart.mean()), float(np.median(apart)), difference)
+
+
+def proofs_of(trace: Trace, top: int) -> list[ToplocProof]:
+    """The proofs of all chunks of a trace, over all values where a chunk has no more than `top`."""
+    chunks = [trace.chunk(index) for index in range(trace.shape.chunks)]
+    return [toploc_proof(chunk, min(top, chunk.size)) for chunk in chunks]
+
+
+def largest_difference(proofs: Sequence[ToplocProof], trace: Trace) -> float:
+    """The `difference` of the worst of the chunks of a verifier's trace from its proof."""
+    return max(toploc_distance(proof, trace.chunk(chunk)).difference for chunk, proof in enumerate(proofs))
 
 
 def _top_indices(chunk: NDArray[np.float32], top: int) -> NDArray[np.int64]:

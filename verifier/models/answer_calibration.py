@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from verifier.fingerprint.sampling import MarginLimits
 from verifier.models.answers import Answers, Rows, choice_margins, value_margins
-from verifier.models.calibration import CalibrationTerms, LeafSample, conformal_lower, conformal_upper, fit_fingerprint
-from verifier.models.errors import CalibrationError
+from verifier.models.calibration import CalibrationTerms, LeafSample, clear_gap, conformal_upper, fit_fingerprint
 from verifier.models.profile import Profile
 
 Model = TypeVar("Model")
@@ -99,17 +98,6 @@ def _samples(providers: Rows, verifiers: Rows, others: Rows) -> list[LeafSample]
 
 
 def _between(honest: Sequence[float], cheats: Sequence[Sequence[float]], rate: float) -> float:
-    """Half way from the end of the honest band to the beginning of the closest cheat's that lies well beyond it.
-
-    A gap that is narrower than the honest band would have no room for the tail of honest noise. What a cheaper model
-    serves so near, as a picture of eight bits by colour may be, is as good as honest; its digest is not.
-    """
-    end = conformal_upper(honest, rate)
-    starts = [conformal_lower(values, rate) for values in cheats]
-    beyond = [start for start in starts if start > 2 * end]
-    if not beyond:
-        raise CalibrationError(
-            f"served values of honest runs differ by up to {end:.3g} and a cheaper model's by {max(starts):.3g} or "
-            "more: they overlap; register a numeric class with less noise"
-        )
-    return (end + min(beyond)) / 2
+    """Half way through the gap. Pictures of eight bits by colour that are nearer than it are as good as honest ones."""
+    end, start = clear_gap(honest, cheats, rate)
+    return (end + start) / 2

@@ -129,6 +129,23 @@ def conformal_lower(values: Sequence[float], rate: float) -> float:
     return -conformal_upper([-value for value in values], rate)
 
 
+def clear_gap(honest: Sequence[float], cheats: Sequence[Sequence[float]], rate: float) -> tuple[float, float]:
+    """The end of the honest band, and the beginning of the closest cheat's that lies well beyond it.
+
+    A gap that is narrower than the honest band would have no room for the tail of honest noise. What a cheat comes
+    nearer with cannot be told by these values. Raises CalibrationError when that goes for all.
+    """
+    end = conformal_upper(honest, rate)
+    starts = [conformal_lower(values, rate) for values in cheats]
+    beyond = [start for start in starts if start > 2 * end]
+    if not beyond:
+        raise CalibrationError(
+            f"honest runs differ by up to {end:.3g} and cheaper models by {max(starts):.3g} or more, so that no limit "
+            "lies safely between them; register a numeric class with less noise"
+        )
+    return end, min(beyond)
+
+
 def _fitted_lattice(
     honest: Sequence[LeafSample], cheats: Mapping[str, Sequence[LeafSample]], terms: CalibrationTerms
 ) -> LatticeProfile:

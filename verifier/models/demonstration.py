@@ -23,7 +23,7 @@ from verifier.models.training import END_TOKEN, Recipe, standard_library_corpus,
 NUMERIC_CLASS = NumericClass("cpu", "bfloat16")
 RULE = GenerationRule(end_token=END_TOKEN, temperature=0.8, top_p=1.0)
 # Raised when calibration or manifests change, so that those of an earlier version are not taken from the directory.
-_CALIBRATION_VERSION = 4
+_CALIBRATION_VERSION = 5
 
 
 @dataclass(frozen=True)

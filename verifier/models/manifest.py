@@ -7,6 +7,7 @@ holds a file with that hash runs the same model and judges it by the same thresh
 
 import base64
 import hashlib
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 import numpy as np
@@ -19,7 +20,7 @@ from verifier.fingerprint.lattice import LatticeProfile, Whitening
 from verifier.fingerprint.sampling import MarginLimits, SamplingRule
 from verifier.models.errors import ModelError
 from verifier.models.numeric_class import NumericClass
-from verifier.models.profile import CalibrationReport, Histogram, Profile
+from verifier.models.profile import CalibrationReport, Histogram, Profile, ToplocLimits
 from verifier.models.weights import MAXIMUM_FILES
 
 MAXIMUM_MANIFEST_BYTES = 4 * 2**20
@@ -62,11 +63,19 @@ class _ReportDocument(_Document):
     token_cheats: dict[Name, Real]
 
 
+class _ToplocDocument(_Document):
+    top: Count
+    soft: Real
+    hard: Real
+    detected: dict[Name, Real]
+
+
 class _ProfileDocument(_Document):
     lattice: _LatticeDocument
     bands: _BandsDocument
     margins: _MarginsDocument
     report: _ReportDocument
+    toploc: _ToplocDocument | None
 
 
 class GenerationRule(_Document):
@@ -142,6 +151,7 @@ class Manifest(_Document):
             raise ModelError("the model has no profile; run `merit model calibrate` first")
         lattice, bands = self.profile_document.lattice, self.profile_document.bands
         margins, report = self.profile_document.margins, self.profile_document.report
+        toploc = self.profile_document.toploc
         return Profile(
             LatticeProfile(
                 Whitening(_unpacked(lattice.mean), _unpacked(lattice.scale)),
@@ -159,6 +169,7 @@ class Manifest(_Document):
                 {name: Histogram(counts) for name, counts in report.cheats.items()},
                 report.token_cheats,
             ),
+            None if toploc is None else ToplocLimits(**toploc.model_dump()),
         )
 
     def calibrated(self, profile: Profile) -> "Manifest":
@@ -182,6 +193,7 @@ class Manifest(_Document):
                 cheats={name: histogram.counts for name, histogram in report.cheats.items()},
                 token_cheats=report.token_cheats,
             ),
+            toploc=None if profile.toploc is None else _ToplocDocument(**asdict(profile.toploc)),
         )
         return self.model_copy(update={"profile_document": document})
 

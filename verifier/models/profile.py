@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from verifier.fingerprint.consensus import Bands
-from verifier.fingerprint.lattice import LatticeProfile
+from verifier.fingerprint.lattice import LatticeProfile, Whitening
 from verifier.fingerprint.sampling import MarginLimits
+from verifier.fingerprint.trace import MAXIMUM_COLUMNS
 
 
 @dataclass(frozen=True)
@@ -44,10 +47,49 @@ class CalibrationReport:
 
 
 @dataclass(frozen=True)
+class ToplocLimits:
+    """For models whose contributors commit to TOPLOC proofs.
+
+    top: values in a proof. soft, hard: of the `difference` of an output's worst proof, 0 to 128: up to `soft` it is
+    paid, above `hard` slashed. detected: share of each cheat's outputs above `hard`.
+    """
+
+    top: int
+    soft: float
+    hard: float
+    detected: dict[str, float]
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.top < MAXIMUM_COLUMNS and 0 <= self.soft < self.hard):
+            raise ValueError("TOPLOC needs one value or more in a proof, and 0 <= soft < hard")
+
+
+@dataclass(frozen=True)
 class Profile:
-    """Everything that a verifier of a model needs besides the model."""
+    """Everything that a verifier of a model needs besides the model.
+
+    toploc: where contributors commit to TOPLOC proofs. `bands` then let every disclosed digest pass.
+    """
 
     lattice: LatticeProfile
     bands: Bands
     margins: MarginLimits
     report: CalibrationReport
+    toploc: ToplocLimits | None = None
+
+    @property
+    def detection(self) -> dict[str, float]:
+        """Share of each cheat's leaves that is slashed, by digests or by proofs; the tokens' margins not counted."""
+        if self.toploc is not None:
+            return self.toploc.detected
+        return {name: seen.share_above(self.bands.hard) for name, seen in self.report.cheats.items()}
+
+    @property
+    def disclosed(self) -> LatticeProfile:
+        """How what a contributor has committed to is digested: chunks of its trace, or its proofs, a row each."""
+        if self.toploc is None:
+            return self.lattice
+        columns = 1 + self.toploc.top
+        # Coefficients are below 2**16 and stay whole at this scale; nobody compares their digests.
+        whitening = Whitening(np.zeros(columns, dtype=np.float32), np.full(columns, 2**-6, dtype=np.float32))
+        return LatticeProfile(whitening, 1, 1, self.lattice.words, 1)

@@ -75,11 +75,13 @@ def calibrate_model(
     requests: Sequence[TextRequest],
     terms: CalibrationTerms,
     smaller_models: Mapping[str, CausalModel] | None = None,
+    toploc: bool = False,
 ) -> Manifest:
     """Calibrates a registered model against cheaper copies of itself, and stores the manifest with its profile.
 
     The copies are int8 and int4 weights and an fp8 cache; tokens of the int4 copy are what the margins must refuse.
-    smaller_models: others to tell from it, by trace and by tokens. Raises ModelError or CalibrationError.
+    smaller_models: others to tell from it, by trace and by tokens. toploc: for contributors who commit to TOPLOC
+    proofs. Raises ModelError or CalibrationError.
     """
     registered = store.load(identity)
     model = registered.model
@@ -90,7 +92,7 @@ def calibrate_model(
     coarse.cache_type = torch.float8_e4m3fn
     others = dict(smaller_models or {})
     rule = registered.manifest.text_rule()
-    trial = TextTrial(model, rule.sampling(), rule.end_token, requests, terms)
+    trial = TextTrial(model, rule.sampling(), rule.end_token, requests, terms, toploc)
     profile = trial.calibrate(
         fingerprint_cheats={"int8": quantised_copy(model, 8), "int4": int4, "fp8 cache": coarse, **others},
         token_cheats={"int4": int4, **others},
@@ -211,9 +213,12 @@ def describe(manifest: Manifest) -> str:
         f"false alarms   at most {report.false_alarm:.2%} of honest leaves beyond the honest band, "
         f"{report.honest.share_above(bands.hard):.2%} of {report.honest.total} beyond hard",
     ]
+    if profile.toploc is not None:
+        limits = profile.toploc
+        lines.append(f"TOPLOC         soft {limits.soft:.4g}, hard {limits.hard:.4g} of a mantissa's 128 steps")
     lines += [
-        f"detection      {name}: {histogram.share_above(bands.hard):.2%} of {histogram.total} leaves"
-        for name, histogram in report.cheats.items()
+        f"detection      {name}: {share:.2%} of {report.cheats[name].total} leaves"
+        for name, share in profile.detection.items()
     ]
     lines += [f"token check    {name}: {share:.2%} of outputs" for name, share in report.token_cheats.items()]
     closest = min(report.cheats, key=lambda name: report.cheats[name].mean)

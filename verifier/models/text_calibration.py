@@ -7,17 +7,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from verifier.fingerprint.consensus import Bands
 from verifier.fingerprint.sampling import MarginLimits, SamplingRule
+from verifier.fingerprint.toploc import TOP, largest_difference, proofs_of
+from verifier.fingerprint.trace import Trace
 from verifier.models.calibration import (
     CalibrationTerms,
     LeafSample,
     Matrix,
+    clear_gap,
     conformal_upper,
     fit_fingerprint,
 )
 from verifier.models.causal import CausalModel
 from verifier.models.generation import TextRequest, generate, replay
-from verifier.models.profile import Profile
+from verifier.models.profile import Profile, ToplocLimits
 
 
 @dataclass(frozen=True)
@@ -25,23 +29,25 @@ class _TextLeaf:
     """One output: its drawn chunk, the margins of its tokens, and bounds on what noise alone can make of them.
 
     margin_bounds: by token, twice the largest difference between the logits of provider and verifier: a token that is
-    the best by one is at most this far from the best by the other.
+    the best by one is at most this far from the best by the other. toploc: difference of the worst of its proofs.
     """
 
     sample: LeafSample
+    toploc: float
     margins: NDArray[np.float64]
     margin_bounds: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class TextTrial:
-    """The registered model on the requests of a calibration."""
+    """The registered model on the requests of a calibration. toploc: for contributors who commit to TOPLOC proofs."""
 
     model: CausalModel
     rule: SamplingRule
     end_token: int
     requests: Sequence[TextRequest]
     terms: CalibrationTerms
+    toploc: bool = False
 
     def calibrate(
         self, fingerprint_cheats: Mapping[str, CausalModel], token_cheats: Mapping[str, CausalModel]
@@ -66,7 +72,21 @@ class TextTrial:
             name: sum(not limits.consistent(leaf.margins) for leaf in leaves) / len(leaves)
             for name, leaves in tokens.items()
         }
-        return Profile(fit.lattice, fit.bands, limits, replace(fit.report, token_cheats=refused))
+        profile = Profile(fit.lattice, fit.bands, limits, replace(fit.report, token_cheats=refused))
+        return self._with_toploc(profile, honest, cheats) if self.toploc else profile
+
+    def _with_toploc(
+        self, profile: Profile, honest: Sequence[_TextLeaf], cheats: Mapping[str, Sequence[_TextLeaf]]
+    ) -> Profile:
+        """Limits for the differences of proofs; the court is left nothing to compare. Raises CalibrationError."""
+        theirs = {name: [leaf.toploc for leaf in leaves] for name, leaves in cheats.items()}
+        rate = self.terms.false_alarm
+        end, start = clear_gap([leaf.toploc for leaf in honest], list(theirs.values()), rate)
+        hard = end + (start - end) / 2
+        detected = {name: sum(d > hard for d in apart) / len(apart) for name, apart in theirs.items()}
+        limits = ToplocLimits(TOP, end + (start - end) / 4, hard, detected)
+        bits = profile.lattice.bits
+        return replace(profile, toploc=limits, bands=Bands(profile.bands.tau, soft=bits - 2, hard=bits - 1))
 
     def _leaves(self, provider: CausalModel) -> list[_TextLeaf]:
         """Runs the matrix: each slice of the requests in another combination of batch size and number of threads.
@@ -93,10 +113,16 @@ class TextTrial:
                     bounds = _margin_bounds(self.model, generation.hidden, rows)
                     verifiers = (rows, other_rows)
                     sample = LeafSample.draw(len(leaves), generation.hidden, verifiers, self.terms.chunk_rows)
-                    leaves.append(_TextLeaf(sample, margins, bounds))
+                    leaves.append(_TextLeaf(sample, self._difference(generation.hidden, rows), margins, bounds))
         finally:
             torch.set_num_threads(threads_before)
         return leaves
+
+    def _difference(self, provider: Matrix, verifier: Matrix) -> float:
+        if not self.toploc:
+            return 0.0
+        ours, theirs = (Trace(rows, self.terms.chunk_rows) for rows in (provider, verifier))
+        return largest_difference(proofs_of(ours, TOP), theirs)
 
     def _replayed(
         self, requests: Sequence[TextRequest], outputs: Sequence[tuple[int, ...]], batch: int

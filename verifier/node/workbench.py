@@ -108,7 +108,7 @@ class LocalWorkbench:
 
     def opened(self, specification: Specification, claims: Sequence[OpeningClaim]) -> list[bool]:
         """Whether each claim's opening opens its trace and has its digest."""
-        lattice = self._workload(specification).profile.lattice
+        lattice = self._workload(specification).profile.disclosed
         return [
             claim.trace.rows > 0
             and opens_commitment(

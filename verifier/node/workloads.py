@@ -8,9 +8,11 @@ from verifier.models.store import ModelStore
 from verifier.models.task import Task
 from verifier.node.specification import Specification
 from verifier.node.workbench import UnsuitableJobError
+from verifier.workloads import toploc_text
 from verifier.workloads.encoding import Classification, Embedding
 from verifier.workloads.image_generation import ImageGeneration
 from verifier.workloads.text_generation import TextGeneration
+from verifier.workloads.toploc_text import ToplocTextGeneration
 from verifier.workloads.workload import Workload
 
 
@@ -27,8 +29,16 @@ def load_workload(models: ModelStore, specification: Specification) -> Workload[
         raise UnsuitableJobError(f"The job's model cannot be used: {error}.") from error
 
 
+def _text_generation(models: ModelStore, model: bytes) -> TextGeneration:
+    registered = models.load(model)
+    if registered.manifest.profile().toploc is not None:
+        raise ModelError(f"its bands are those of TOPLOC; order {toploc_text.NAME}, or calibrate without --toploc")
+    return TextGeneration(registered)
+
+
 _LOADERS: dict[str, Callable[[ModelStore, bytes], Workload[Any, Any]]] = {
-    Task.TEXT: lambda models, model: TextGeneration(models.load(model)),
+    Task.TEXT: _text_generation,
+    toploc_text.NAME: lambda models, model: ToplocTextGeneration(models.load(model)),
     Task.EMBEDDING: lambda models, model: Embedding(models.load_encoder(model)),
     Task.CLASSIFICATION: lambda models, model: Classification(models.load_encoder(model)),
     Task.IMAGE: lambda models, model: ImageGeneration(models.load_image_model(model)),

@@ -154,7 +154,7 @@ class ProviderAgent:
             raise ValueError("there is nothing to disclose before the draw")
         batch = audit.batch
         leaves = [leaf for leaf, _ in self._ledger.leaves(batch.job_id, batch.first, batch.count)]
-        lattice = self._workload.profile.lattice
+        lattice = self._workload.profile.disclosed
         samples = sampled_keys(audit.round, batch.count, self._court.terms(batch.job_id).samples)
         disclosures = [disclose(self._ledger.trace(leaves[position]), key, lattice) for position, key in samples]
         block = openings_block([disclosure.opening for disclosure in disclosures])

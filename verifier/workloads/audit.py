@@ -65,10 +65,15 @@ def audit_leaf(workload: Workload[Request, Output], evidence: bytes | None, key:
 
 
 def _report(rerun: Rerun, key: bytes, lattice: LatticeProfile) -> LeafReport:
-    verdict = Verdict.CONSISTENT if rerun.inconsistency is None else Verdict.INCONSISTENT
-    shape = rerun.trace.shape
-    chunk = rerun.trace.chunk(drawn_chunk(key, shape.chunks))
-    return LeafReport(verdict, digest(chunk, key, lattice), rerun.inconsistency or "", shape)
+    verdict = Verdict.CONSISTENT
+    if rerun.inconsistency is not None:
+        verdict = Verdict.INCONSISTENT
+    elif rerun.doubt is not None:
+        # What the court makes of it is what becomes of work in the grey band: no pay, no slash.
+        verdict = Verdict.UNAVAILABLE
+    chunk = rerun.trace.chunk(drawn_chunk(key, rerun.trace.shape.chunks))
+    reason = rerun.inconsistency or rerun.doubt or ""
+    return LeafReport(verdict, digest(chunk, key, lattice), reason, rerun.committed or rerun.trace.shape)
 
 
 def disclose(trace: Trace, key: bytes, lattice: LatticeProfile) -> Disclosure:

@@ -3,13 +3,13 @@
 All serve requests for the registered model. What a cheat serves is well formed; only running the work again tells.
 """
 
-from typing import Protocol
+from typing import Generic, Protocol
 
 from verifier.fingerprint.trace import Trace
 from verifier.models.causal import CausalModel
 from verifier.models.generation import TextRequest, generate, replay
 from verifier.workloads.text_generation import TextGeneration, Tokens
-from verifier.workloads.workload import Run
+from verifier.workloads.workload import Output, Request, Run, Workload
 
 
 class TextProvider(Protocol):
@@ -19,13 +19,13 @@ class TextProvider(Protocol):
         """The output it sends and the trace it commits to."""
 
 
-class HonestProvider:
-    """Runs the registered model."""
+class HonestProvider(Generic[Request, Output]):
+    """Runs the registered model, whatever it does."""
 
-    def __init__(self, workload: TextGeneration) -> None:
+    def __init__(self, workload: Workload[Request, Output]) -> None:
         self._workload = workload
 
-    def serve(self, request: TextRequest) -> Run[Tokens]:
+    def serve(self, request: Request) -> Run[Output]:
         return self._workload.run(request)
 
 

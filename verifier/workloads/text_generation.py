@@ -62,6 +62,11 @@ class TextGeneration:
             f"{margins.mean():.4g} (limit {limits.mean:.4g}), their peak {margins.max():.4g} (limit {limits.peak:.4g})"
         )
 
+    @property
+    def largest_evidence(self) -> int:
+        """Bytes of the evidence of the longest request and output."""
+        return _BYTES_BY_TOKEN * self.model.context + _BYTES_BESIDES_TOKENS
+
     def write_evidence(self, request: TextRequest, output: Tokens) -> bytes:
         document = {
             "format": FORMAT,
@@ -76,7 +81,7 @@ class TextGeneration:
         return canonical_json(document)
 
     def read_evidence(self, data: bytes) -> tuple[TextRequest, Tokens]:
-        document = parse(data, _BYTES_BY_TOKEN * self.model.context + _BYTES_BESIDES_TOKENS)
+        document = parse(data, self.largest_evidence)
         check_keys(document, {"format", "model", "output", "request"})
         check_keys(document["request"], {"maximum_new_tokens", "prompt", "sampling_seed"})
         if document["format"] != FORMAT or document["model"] != self._identity:

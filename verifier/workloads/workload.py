@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from verifier.fingerprint.trace import Trace
+from verifier.fingerprint.trace import Trace, TraceShape
 from verifier.models.profile import Profile
 
 Request = TypeVar("Request")
@@ -21,10 +21,16 @@ class Run(Generic[Output]):
 
 @dataclass(frozen=True)
 class Rerun:
-    """What a verifier sees: its own trace of the output served and, if that is not the model's output, why."""
+    """What a verifier sees: its own trace of the output served and, if that is not the model's output, why.
+
+    doubt: why the output may neither be paid nor slashed.
+    committed: shape of what an honest contributor has committed to, where that is not a trace like the verifier's.
+    """
 
     trace: Trace
     inconsistency: str | None
+    doubt: str | None = None
+    committed: TraceShape | None = None
 
 
 class Workload(Protocol[Request, Output]):

@@ -81,7 +81,7 @@ class Recital:
     """The smallest workload there is: outputs and traces are random numbers drawn from the request's seed."""
 
     def __init__(self) -> None:
-        self.profile = cast(Profile, SimpleNamespace(lattice=LATTICE))
+        self.profile = cast(Profile, SimpleNamespace(lattice=LATTICE, disclosed=LATTICE))
 
     def run(self, request: Question) -> Run[list[int]]:
         """Numbers below 1000, one for each row of the trace."""

@@ -68,11 +68,12 @@ def test_write__valued__the_source_without_which_all_changes_has_the_value(
 def test_write__valued__passages_numbered_anew_do_not_count(
     generator: Extractor, record: QueryRecord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def last(prompt: Prompt, until: float) -> str:
-        return f"aluminium [{len(prompt.passages)}]" if prompt.passages else "Nobody knows."
+    def cheese(prompt: Prompt, until: float) -> str:
+        found = [number for number, text in enumerate(prompt.passages, 1) if "cheese" in text]
+        return f"cheese [{found[0]}]" if found else "Nobody knows."
 
-    monkeypatch.setattr(generator, "write", last)
-    assert AnswerWriter(generator, 60.0).write(record, valued=True).values == pytest.approx({1: 0.5, 3: 0.5})
+    monkeypatch.setattr(generator, "write", cheese)
+    assert AnswerWriter(generator, 60.0).write(record, valued=True).values == pytest.approx({1: 0.0, 3: 1.0})
 
 
 def test_write__text_that_two_sources_gave__stays_until_both_are_gone(generator: Extractor, case: Case) -> None:

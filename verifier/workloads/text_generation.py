@@ -81,7 +81,13 @@ class TextGeneration:
         return canonical_json(document)
 
     def read_evidence(self, data: bytes) -> tuple[TextRequest, Tokens]:
-        document = parse(data, self.largest_evidence)
+        request, output = self.read_document(parse(data, self.largest_evidence))
+        if self.write_evidence(request, output) != data:
+            raise MalformedEvidenceError("it is not in canonical form")
+        return request, output
+
+    def read_document(self, document: Any) -> tuple[TextRequest, Tokens]:
+        """What evidence says, as JSON. Raises MalformedEvidenceError."""
         check_keys(document, {"format", "model", "output", "request"})
         check_keys(document["request"], {"maximum_new_tokens", "prompt", "sampling_seed"})
         if document["format"] != FORMAT or document["model"] != self._identity:
@@ -95,8 +101,6 @@ class TextGeneration:
         output = self._tokens(document["output"])
         self._check_request(request)
         self._check_output(request, output)
-        if self.write_evidence(request, output) != data:
-            raise MalformedEvidenceError("it is not in canonical form")
         return request, output
 
     def _tokens(self, value: Any) -> Tokens:

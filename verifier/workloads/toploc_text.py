@@ -98,7 +98,7 @@ class ToplocTextGeneration:
         if not isinstance(document, dict) or not isinstance(document.get("proofs"), list):
             raise MalformedEvidenceError("it has no list of proofs")
         proofs = tuple(self._proof(value) for value in document.pop("proofs"))
-        request, tokens = self._text.read_evidence(canonical_json(document))
+        request, tokens = self._text.read_document(document)
         output = ProvenText(tokens, proofs)
         if self.write_evidence(request, output) != data:
             raise MalformedEvidenceError("it is not in canonical form")

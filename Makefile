@@ -6,11 +6,11 @@ BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help demo test test-fast test-contracts test-integration test-units test-long slither gas lint format bench contracts clean
+.PHONY: help demo test test-fast test-contracts test-integration test-e2e test-units test-long slither gas lint format bench contracts clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets.
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 # Stamps: the environment is made again only when what defines it changes.
 $(VENV)/.installed: pyproject.toml
@@ -27,8 +27,8 @@ node_modules/.installed: $(VENV)/.installed package-lock.json
 demo: node_modules/.installed ## Run the whole life cycle on a local chain.
 	$(BIN)/merit demo
 
-test: lint ## What CI runs: lint, then all tests but the long ones, two parts at a time.
-	@$(MAKE) --no-print-directory -j2 test-contracts test-integration test-units
+test: node_modules/.installed ## What CI runs: lint and all tests but the long ones, two parts at a time.
+	@$(MAKE) --no-print-directory -j2 lint test-e2e test-contracts test-integration test-units
 
 test-fast: node_modules/.installed ## Unit tests alone, under two minutes.
 	$(BIN)/pytest tests/unit -q -m "not long and not chain"
@@ -38,8 +38,11 @@ test-contracts: node_modules/.installed ## Solidity tests, and the shipped ABIs 
 	$(BIN)/python -m scripts.contracts check
 	$(BIN)/python -m scripts.gas --check
 
-test-integration: node_modules/.installed ## Python tests on a chain, with processes and over the network.
-	$(BIN)/pytest -q -m "not long" tests/integration tests/e2e
+test-integration: node_modules/.installed ## Python tests on a chain and over the network.
+	$(BIN)/pytest -q -m "not long" tests/integration
+
+test-e2e: node_modules/.installed ## Python tests of everything together.
+	$(BIN)/pytest -q -m "not long" tests/e2e
 
 test-units: node_modules/.installed ## All other Python tests.
 	$(BIN)/pytest -q -m "not long" tests/unit tests/adversaries

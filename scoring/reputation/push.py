@@ -11,16 +11,14 @@ from scoring.reputation.transition import Floats, Ints, Rows
 STEP = 0.15  # by which a residual's level falls from one round to the next
 BATCH = 4  # rows that are read before any is carried on, so that one does not wait for the memory of another
 BACK = 16  # times the work ahead that is done back, where it lowers the bound faster
-
-KNOWN, QUEUED = 1, 2
+CARRIED_ON = 1e-300  # the residual left where all has been carried on: nothing in any sum, but not "never reached"
 
 
 class Push(NamedTuple):
     """Room for one direction of local solutions, n nodes around one at a time. As good as new after each."""
 
-    residual: Floats  # (n,) what has arrived and not been carried on
+    residual: Floats  # (n,) what has arrived and not been carried on; 0 where nothing ever arrived
     settled: Floats  # (n,) what has been carried on; back only of the node in the middle, as no more is needed
-    mark: NDArray[np.uint8]  # (n,) KNOWN where anything has arrived, and QUEUED where it waits to be carried on
     seen: NDArray[np.int32]  # (n + 1,) the known nodes, first the one in the middle
     queue: NDArray[np.int32]  # (n + 1,)
     parcel_to: NDArray[np.int32]  # what a batch carries on, and where
@@ -32,7 +30,6 @@ def new_push(rows: Rows) -> Push:
     return Push(
         np.zeros(n),
         np.zeros(n),
-        np.zeros(n, np.uint8),
         np.empty(n + 1, np.int32),
         np.empty(n + 1, np.int32),
         np.empty(parcels, np.int32),
@@ -49,9 +46,7 @@ def start_push(side: Push, node: int) -> None:
 @compiled
 def clear_push(side: Push, count: int, is_ahead: bool) -> None:
     for i in range(count):
-        node = side.seen[i]
-        side.residual[node] = 0.0
-        side.mark[node] = 0
+        side.residual[side.seen[i]] = 0.0
     for i in range(count if is_ahead else 1):
         side.settled[side.seen[i]] = 0.0
 
@@ -60,17 +55,16 @@ def clear_push(side: Push, count: int, is_ahead: bool) -> None:
 def push(side: Push, count: int, rows: Rows, level: float, is_ahead: bool) -> tuple[int, int]:
     """Carry on every residual above `level` (times the row's length if `is_ahead`), until none is left.
 
-    Returns the number of nodes seen, and of edges followed. Nothing within a batch branches on what was read, for the
-    same reason for which there are batches.
+    Returns the number of nodes seen, and of edges followed. A node waits in the queue while its residual is above the
+    level, so the residual alone tells whether it does: one place of memory for each edge. Nothing within a batch
+    branches on what was read, for the same reason for which there are batches.
     """
-    residual, settled, mark, seen, queue, parcel_to, parcel = side
+    residual, settled, seen, queue, parcel_to, parcel = side
     head, tail, work = 0, 0, count
     for i in range(count):
         node = seen[i]
-        waits = residual[node] > level * (rows.end[node] - rows.begin[node] if is_ahead else 1)
-        mark[node] = KNOWN | QUEUED if waits else KNOWN
         queue[tail] = node
-        tail += waits
+        tail += residual[node] > level * (rows.end[node] - rows.begin[node] if is_ahead else 1)
     while head != tail:
         parcels = 0
         for _ in range(BATCH):
@@ -79,10 +73,9 @@ def push(side: Push, count: int, rows: Rows, level: float, is_ahead: bool) -> tu
             node = queue[head]
             head = head + 1 if head + 1 < queue.size else 0
             moved = residual[node]
-            residual[node] = 0.0
+            residual[node] = CARRIED_ON
             if is_ahead or node == seen[0]:
                 settled[node] += moved
-            mark[node] = KNOWN
             for at in range(rows.begin[node], rows.end[node]):
                 parcel_to[parcels], parcel[parcels] = rows.target[at], moved * rows.probability[at]
                 parcels += 1
@@ -90,15 +83,15 @@ def push(side: Push, count: int, rows: Rows, level: float, is_ahead: bool) -> tu
         work += parcels
         for i in range(parcels):
             to = np.uint64(parcel_to[i])
-            known, queued = mark[to] & KNOWN, mark[to] & QUEUED
+            before = residual[to]
+            after = before + parcel[i]
+            residual[to] = after
             seen[count] = to
-            count += 1 - known
-            residual[to] += parcel[i]
-            waits = (residual[to] > level * (rows.end[to] - rows.begin[to] if is_ahead else 1)) & (queued == 0)
+            count += (before == 0) & (after > 0)
+            limit = level * (rows.end[to] - rows.begin[to] if is_ahead else 1)
             queue[tail] = to
-            tail += waits
+            tail += (before <= limit) & (after > limit)
             tail = tail if tail < queue.size else 0
-            mark[to] = KNOWN | (QUEUED if waits else queued)
     return count, work
 
 

@@ -106,7 +106,7 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
-@pytest.mark.parametrize(("hours", "batches"), [(3, 60), (24, 300)])
+@pytest.mark.parametrize(("hours", "batches"), [(3, 60), (24, 2_000)])
 def test_audits__ten_nodes_that_crash_for_hours__all_settled_and_only_absence_is_penalized(
     city: Any, hours: int, batches: int
 ) -> None:

@@ -21,11 +21,12 @@ from eth_typing import ChecksumAddress
 from report import Row, figure, parser, report
 
 from scripts.demo.report import Report
-from scripts.rehearsal import Rehearsal, Scene, open_rehearsal
-from verifier.models.demonstration import demonstration_models
+from scripts.rehearsal import Rehearsal, open_rehearsal
+from verifier.models.demonstration import DemonstrationModels, demonstration_models
 from verifier.node.adversaries import CopyingVerifier, GuessingExaminer
 from verifier.node.node import VerifierNode
 from verifier.workloads.providers import CheapTokensProvider, HonestProvider, SubstituteProvider, TextProvider
+from verifier.workloads.text_generation import TextGeneration
 
 ROUNDS, QUICK_ROUNDS = 200, 8
 MODELS = Path(__file__).resolve().parent.parent / ".merit" / "models"
@@ -61,7 +62,7 @@ def play(rehearsal: Rehearsal, mix: Mix, seed: int) -> Counter[str]:
     """One round; counts by what they count."""
     cast = rehearsal.cast
     with rehearsal.scene(seed=seed) as scene:
-        servers = _servers(scene, rehearsal)
+        servers = _servers(rehearsal.models)
         providers = dict(zip(cast.providers, mix.providers, strict=False))
         verifiers = dict(zip(cast.committee, mix.verifiers, strict=True))
         job = scene.open_job(cast.requester, committee_size=mix.seats)
@@ -77,8 +78,8 @@ def play(rehearsal: Rehearsal, mix: Mix, seed: int) -> Counter[str]:
     return _counted(report, ways | {cast.requester.address: HONEST})
 
 
-def _servers(scene: Scene, rehearsal: Rehearsal) -> dict[str, TextProvider]:
-    workload, models = scene.workload, rehearsal.models
+def _servers(models: DemonstrationModels) -> dict[str, TextProvider]:
+    workload = TextGeneration(models.registered)
     return {
         HONEST: HonestProvider(workload),
         "int8": SubstituteProvider(workload, models.int8),

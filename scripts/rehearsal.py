@@ -4,7 +4,7 @@ The contracts, the contributors' agents, the verifier nodes and the model are th
 processes and the wall clock are left out, so that a test or a benchmark can afford many audits.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,7 +29,7 @@ from chain.sender import TransactionSender
 from scripts.demo.cast import Cast, fund
 from scripts.demo.report import Report, read_report
 from verifier.models.demonstration import DemonstrationModels, sample_requests
-from verifier.models.generation import TextRequest
+from verifier.models.task import Task
 from verifier.models.training import standard_library_corpus
 from verifier.node.court import Court
 from verifier.node.evidence import EvidenceMissingError
@@ -39,12 +39,12 @@ from verifier.node.journal import Journal, JournalOwner
 from verifier.node.node import Examiner, Executors, VerifierNode
 from verifier.node.specification import Specification
 from verifier.node.workbench import LocalWorkbench
-from verifier.provider.agent import ProviderAgent
+from verifier.provider.agent import ProviderAgent, Server
 from verifier.provider.ledger import Ledger
 from verifier.provider.recorder import DirectRecorder
 from verifier.provider.requester import place_order
-from verifier.workloads.providers import TextProvider
 from verifier.workloads.text_generation import TextGeneration
+from verifier.workloads.workload import Workload
 
 # Far longer than a slow machine needs for its part in a phase: only the clock that is moved ends one.
 PARAMETERS = replace(
@@ -152,12 +152,14 @@ class Scene:
     """Who takes part, on a chain where nothing has happened since everyone was funded and seated.
 
     workload: by which providers answer and verifiers check; a test may give one with a defence removed.
+    specification: what jobs say of it. requests: what is ordered, one after the other.
     """
 
     network: Network
     cast: Cast
-    workload: TextGeneration
-    requests: Iterator[TextRequest]
+    workload: Workload[Any, Any]
+    specification: Specification
+    requests: Iterator[Any]
     folder: Path
     files: ExitStack
     evidence: EvidenceShelf = field(default_factory=EvidenceShelf)
@@ -171,7 +173,6 @@ class Scene:
         Raises `TransactionRevertedError` where the escrow refuses the terms.
         """
         profile = self.workload.profile
-        specification = Specification("inference", "text-generation", self.workload.manifest.identity)
         terms = Terms(
             kind=Kind.INFERENCE,
             price=TOKEN // 100,
@@ -186,14 +187,14 @@ class Scene:
             soft=profile.bands.soft,
             hard=profile.bands.hard,
             expiry=2**48 - 1,
-            specification=self.evidence.publish(specification.to_block()),
+            specification=self.evidence.publish(self.specification.to_block()),
         )
         sender, escrow, amount = TransactionSender(self.network.web3, requester), self.network.escrow, 500 * TOKEN
         sender.send(self.network.token.functions.approve(escrow.address, amount))
         sender.send(escrow.functions.open(replace(terms, **changes).as_tuple(), amount))
         return Job(escrow.functions.jobCount().call(), requester)
 
-    def enter_provider(self, account: LocalAccount, server: TextProvider) -> None:
+    def enter_provider(self, account: LocalAccount, server: Server) -> None:
         """Let `account` contribute what `server` makes of its orders."""
         court, folder = SceneCourt(self.network, account, self._read), self.folder / account.address
         provider = ProviderAgent(
@@ -281,15 +282,27 @@ class Rehearsal:
     corpus: bytes
 
     @contextmanager
-    def scene(self, seed: int = 1, workload: TextGeneration | None = None) -> Iterator[Scene]:
-        """A new scene, undone when the block ends. `seed`: of its requests."""
+    def scene(
+        self,
+        seed: int = 1,
+        workload: Workload[Any, Any] | None = None,
+        specification: Specification | None = None,
+        requests: Sequence[Any] | None = None,
+    ) -> Iterator[Scene]:
+        """A new scene, undone when the block ends. `seed`: of its requests, where none are given.
+
+        Text by the demonstration's model is ordered unless something else is specified.
+        """
         snapshot = _rpc(self.network, "evm_snapshot")
         # The newest block may be old by now, and its time is what signatures expire by.
         pass_time(self.network)
-        requests = sample_requests(self.corpus, _MOST_REQUESTS, self.models.registered.model.context, seed)
+        registered = self.models.registered
+        specification = specification or Specification("inference", Task.TEXT, registered.manifest.identity)
+        if requests is None:
+            requests = sample_requests(self.corpus, _MOST_REQUESTS, registered.model.context, seed)
         with TemporaryDirectory() as folder, ExitStack() as files:
-            workload = workload or TextGeneration(self.models.registered)
-            yield Scene(self.network, self.cast, workload, iter(requests), Path(folder), files)
+            workload = workload or TextGeneration(registered)
+            yield Scene(self.network, self.cast, workload, specification, iter(requests), Path(folder), files)
         _rpc(self.network, "evm_revert", snapshot)
 
 

@@ -9,11 +9,14 @@ import torch
 
 from verifier.fingerprint.challenge import leaf_key
 from verifier.fingerprint.consensus import LeafReveal, Outcome, Verdict, batch_outcome, leaf_outcome
+from verifier.fingerprint.lattice import hamming
 from verifier.fingerprint.sampling import MarginLimits, SamplingRule
+from verifier.fingerprint.sequential import Decision
 from verifier.fingerprint.trace import Trace
+from verifier.models.causal import CausalModel
 from verifier.models.cheaper import quantised_copy
 from verifier.models.demonstration import DemonstrationModels, sample_requests
-from verifier.models.generation import TextRequest, generate
+from verifier.models.generation import TextRequest, generate, replay
 from verifier.models.gpt import Gpt
 from verifier.models.training import END_TOKEN, standard_library_corpus
 from verifier.workloads.audit import audit_leaf, disclose, opens_commitment
@@ -84,6 +87,22 @@ class PatchworkProvider:
         run = self.workload.run(request)
         values = run.trace.values.copy()
         values[: self.rows] = values[-self.rows :][::-1]
+        return Run(run.output, Trace(values, run.trace.chunk_rows))
+
+
+class AlternatingProvider:
+    """Takes an int8 copy for one token in so many, and commits to what it computed."""
+
+    def __init__(self, workload: TextGeneration, int8: CausalModel, every: int) -> None:
+        self.workload = workload
+        self.int8 = int8
+        self.every = every
+
+    def serve(self, request: TextRequest) -> Run[Tokens]:
+        run = self.workload.run(request)
+        values = run.trace.values.copy()
+        cheap, _ = replay(self.int8, self.workload.rule, [request], [run.output])[0]
+        values[:: self.every] = cheap[:: self.every]
         return Run(run.output, Trace(values, run.trace.chunk_rows))
 
 
@@ -201,6 +220,28 @@ def test_own_prompt__every_batch__fraud_by_the_digest(workload: TextGeneration, 
 def test_rows_made_up__every_batch__not_paid(workload: TextGeneration, rows: int) -> None:
     found = outcomes(workload, PatchworkProvider(workload, rows))
     assert found[Outcome.PASS] == 0
+
+
+def distances(workload: TextGeneration, provider: TextProvider) -> list[int]:
+    """How far each leaf's disclosed digest is from a verifier's, over all batches."""
+    found = []
+    for seed in range(BATCHES):
+        for leaf, request in enumerate(requests(seed)):
+            run, key = provider.serve(request), leaf_key(seed.to_bytes(32, "big"), leaf)
+            report = audit_leaf(workload, workload.write_evidence(request, run.output), key)
+            found.append(hamming(report.digest, disclose(run.trace, key, workload.profile.lattice).digest))
+    return found
+
+
+def test_every_third_token_by_int8__no_leaf_slashed__caught_over_several_audits(
+    models: DemonstrationModels, workload: TextGeneration
+) -> None:
+    test = workload.profile.sequential_test("int8", false_alarm=1e-4, miss=1e-4)
+    sly = distances(workload, AlternatingProvider(workload, models.int8, every=3))
+    fair = distances(workload, HonestProvider(workload))
+    assert max(sly) <= workload.profile.bands.hard
+    assert test.decide(sly) is Decision.CHEAT
+    assert test.decide(fair) is Decision.HONEST
 
 
 @pytest.mark.parametrize("tokens", [-5, 5])

@@ -7,6 +7,7 @@ import numpy as np
 from verifier.fingerprint.consensus import Bands
 from verifier.fingerprint.lattice import LatticeProfile, Whitening
 from verifier.fingerprint.sampling import MarginLimits
+from verifier.fingerprint.sequential import SequentialTest
 from verifier.fingerprint.trace import MAXIMUM_COLUMNS
 
 
@@ -83,6 +84,18 @@ class Profile:
         if self.toploc is not None:
             return self.toploc.detected
         return {name: seen.share_above(self.bands.hard) for name, seen in self.report.cheats.items()}
+
+    def sequential_test(self, cheat: str, false_alarm: float, miss: float) -> SequentialTest:
+        """The test, over the distances of many leaves, of honest runs against one of the report's cheats.
+
+        A sly one cheats for a part of each chunk: for a quarter, a half, three quarters or all of it, each as likely.
+        """
+        report = self.report
+        honest, theirs = (np.array(seen.counts, dtype=np.int64) for seen in (report.honest, report.cheats[cheat]))
+        shares, distances = np.arange(1, 5)[:, None] / 4, np.arange(theirs.size)
+        between = np.rint(report.honest.mean + shares * (distances - report.honest.mean)).astype(np.int64).clip(0)
+        parts = np.bincount(between.ravel(), np.tile(theirs, 4), theirs.size).astype(np.int64)
+        return SequentialTest.between(honest, parts, false_alarm, miss)
 
     @property
     def disclosed(self) -> LatticeProfile:

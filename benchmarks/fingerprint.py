@@ -175,15 +175,18 @@ def measured(subject: Subject, corpus: bytes | None, scale: Scale) -> Iterator[R
     runs["altered prompt"] = chunks(
         subject, subject.model, requests_of(subject, corpus, CALIBRATION + scale.cheat, 9), 12
     )
-    fits: dict[int, FingerprintFit] = {}
+    fits: dict[int, tuple[str, FingerprintFit]] = {}
     for words in (1, 2, 4):
         terms = CalibrationTerms(false_alarm=0.01, words=words, chunk_rows=CHUNK_ROWS)
-        try:
-            fits[words] = fit_fingerprint(calibrating, {"int8": runs["int8"][:CALIBRATION]}, terms)
-        except CalibrationError as error:
-            print(f"{subject.name}, {32 * words} bytes: {error}", file=sys.stderr)
-    for words, fit in fits.items():
-        label = f"{subject.name}, lattice {32 * words} B"
+        # Where the closest copy cannot be told at the stated rate, the next one shows what is left of its digests.
+        for told in ("int8", "int4"):
+            try:
+                fits[words] = told, fit_fingerprint(calibrating, {told: runs[told][:CALIBRATION]}, terms)
+                break
+            except CalibrationError as error:
+                print(f"{subject.name}, {32 * words} bytes: {error}", file=sys.stderr)
+    for words, (told, fit) in fits.items():
+        label = f"{subject.name}, lattice {32 * words} B" + (f" fitted to {told}" if told != "int8" else "")
         apart = lattice_distances(fit.lattice)
         fair = apart(held_out)
         target = words == 1 and subject.verifier is subject.model
@@ -200,8 +203,9 @@ def measured(subject: Subject, corpus: bytes | None, scale: Scale) -> Iterator[R
             if goal is not None:
                 yield from three_verifiers(label, int((far <= fit.bands.hard).sum()), far.size, alarms, fair.size)
     if fits:
-        yield from rivals(subject, next(iter(fits.values())).lattice.whitening, calibrating, held_out, runs)
-        yield forgeries(subject, next(iter(fits.values())), held_out, scale.forgeries)
+        _, first = next(iter(fits.values()))
+        yield from rivals(subject, first.lattice.whitening, calibrating, held_out, runs)
+        yield forgeries(subject, first, held_out, scale.forgeries)
 
 
 def bounded(name: str, value: float, target: float | None) -> Row:

@@ -93,6 +93,26 @@ def test_register_calibrate_show__small_model__thresholds_detection_and_both_his
     assert told["profile"]["bands"]["soft"] < told["profile"]["bands"]["hard"]
 
 
+def test_calibrate__toploc__limits_of_proofs_and_what_they_tell(merit: Merit, models: Path, saved: Path) -> None:
+    calibrated = merit("model", "calibrate", registered(merit, saved), "--toploc", *TERMS)
+    assert calibrated.status == 0, calibrated.err
+    assert "TOPLOC         soft" in calibrated.err
+    told = json.loads(merit("model", "show", calibrated.out.strip(), "--json").out)["profile"]
+    assert told["toploc"]["top"] == 128
+    assert 0 < told["toploc"]["soft"] < told["toploc"]["hard"]
+    assert told["detection"] == told["toploc"]["detected"]
+    assert told["detection"]["int4"] == 1.0
+    assert told["bands"]["hard"] == 2 * 256 - 1
+
+
+def test_calibrate__toploc_of_an_encoder__one_sentence(merit: Merit, models: Path, saved_encoder: Path) -> None:
+    options = ("--task", "embedding", "--numeric-class", "cpu-bfloat16")
+    identity = merit("model", "register", str(saved_encoder), *options).out.strip()
+    answer = merit("model", "calibrate", identity, "--toploc", *TERMS)
+    assert answer.status == 1
+    assert "leave out --toploc" in answer.refusal
+
+
 @pytest.mark.parametrize("given", [True, False])
 def test_register_calibrate_show__encoder__detection(
     merit: Merit, models: Path, saved_encoder: Path, tmp_path: Path, given: bool

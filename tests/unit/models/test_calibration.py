@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from verifier.models.calibration import (
     CalibrationTerms,
     LeafSample,
+    clear_gap,
     conformal_lower,
     conformal_upper,
     fit_fingerprint,
@@ -110,3 +111,11 @@ def test_profile__small_gpt__reports_both_kinds_of_cheats(models: DemonstrationM
     assert all(histogram.share_above(profile.bands.hard) == 1 for histogram in profile.report.cheats.values())
     assert profile.report.token_cheats["small"] > 0.95
     assert profile.report.honest.share_above(profile.bands.soft) == 0
+
+
+def test_clear_gap__closest_cheat_that_is_twice_as_far__and_none_nearer() -> None:
+    honest = [float(i) for i in range(1, 41)]
+    near, far, farther = ([offset + value for value in honest] for offset in (30.0, 90.0, 200.0))
+    assert clear_gap(honest, [farther, near, far], 0.05) == (39.0, 92.0)
+    with pytest.raises(CalibrationError, match="no limit lies safely between"):
+        clear_gap(honest, [near], 0.05)

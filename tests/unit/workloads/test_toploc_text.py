@@ -121,6 +121,13 @@ def test_honest__every_leaf__paid(proving: Workload) -> None:
     assert outcomes(proving, honest) == {Outcome.PASS: LEAVES}
 
 
+def test_calibrate__report__says_which_copies_proofs_tell(proving: Workload) -> None:
+    limits = proving.profile.toploc
+    assert limits is not None
+    assert (limits.detected["int4"], limits.detected["small"]) == (1.0, 1.0)
+    assert set(limits.detected) == set(proving.profile.report.cheats) == {"int8", "int4", "small"}
+
+
 @pytest.mark.parametrize("cheat", ["int4", "small"])
 def test_other_model__every_leaf__fraud_by_the_proofs_alone(
     models: DemonstrationModels, proving: Workload, cheat: str
@@ -206,8 +213,11 @@ def test_proofs__output_shorter_than_a_chunk__over_all_of_its_values(proving: Wo
     assert proving.rerun([(request, proving.run(request).output)])[0].inconsistency is None
 
 
-def test_calibrate__cheats_as_near_as_honest_runs__refused(models: DemonstrationModels) -> None:
+def test_calibrate__cheats_as_near_as_honest_runs__refused(
+    models: DemonstrationModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where proofs tell no cheat there is nothing to slash by; digests still would."""
+    monkeypatch.setattr("verifier.models.text_calibration.largest_difference", lambda proofs, trace: 1.0)
     asked = sample_requests(standard_library_corpus(), 40, CONTEXT, 3)
     trial = TextTrial(models.registered.model, RULE.sampling(), END_TOKEN, asked, TERMS, toploc=True)
     with pytest.raises(CalibrationError, match="no limit lies safely between"):

@@ -66,6 +66,7 @@ class Database:
         if self.is_sqlite:
             _use_write_ahead_log(self.engine)
         self._writer = self.engine.execution_options(takes_write_lock=True)
+        self._hasty_writer = self.engine.execution_options(takes_write_lock=True, is_hasty=True)
         # SQLite lets one transaction write, and lets the others sleep and look again; a lock wakes them in time.
         self._turn = Lock() if self.is_sqlite else nullcontext()
         self._group = GroupCommit(self.write)
@@ -87,9 +88,16 @@ class Database:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
-        """One transaction: committed at the end of the block, undone if it raises."""
-        with self._turn, Session(self._writer, expire_on_commit=False) as session, session.begin():
+    def write(self, *, durable: bool = True) -> Iterator[Session]:
+        """One transaction: committed at the end of the block, undone if it raises.
+
+        durable: wait for the disk. Without it, a loss of power, though no crash of the process, may undo what nobody
+        was promised.
+        """
+        engine = self._writer if durable else self._hasty_writer
+        with self._turn, Session(engine, expire_on_commit=False) as session, session.begin():
+            if not durable and not self.is_sqlite:
+                session.execute(text("SET LOCAL synchronous_commit TO off"))
             yield session
 
     def write_together(self, work: Callable[[Session], Result]) -> Result:
@@ -158,10 +166,12 @@ def _use_write_ahead_log(engine: Engine) -> None:
     def configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun below, not by the driver
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")  # a receipt that was given outlives a loss of power
         connection.execute("PRAGMA foreign_keys=ON")
 
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
-        mode = "IMMEDIATE" if connection.get_execution_options().get("takes_write_lock") else "DEFERRED"
+        options = connection.get_execution_options()
+        mode = "IMMEDIATE" if options.get("takes_write_lock") else "DEFERRED"
+        # FULL: a receipt that was given outlives a loss of power.
+        connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get('is_hasty') else 'FULL'}")
         connection.exec_driver_sql(f"BEGIN {mode}")

@@ -2,11 +2,24 @@
 
 import json
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func, insert, literal
 from sqlmodel import Session, col, select
 
 from backend.sources.models import AnsweredQuery, FalseAnswer, GivenFeedback, WindowPosition
 from verifier.retrieval.records import Feedback, QueryRecord
+
+_COLUMNS = AnsweredQuery.__table__.columns  # type: ignore[attr-defined]
+# Made once: to put it together takes as long as to run it. PostgreSQL holds the position until the transaction ends.
+_ADD = (
+    insert(AnsweredQuery)
+    .from_select(
+        _COLUMNS.keys(),
+        select(*(bindparam(column.name, type_=column.type) for column in _COLUMNS))
+        .where(col(WindowPosition.job_id) == bindparam("job_id"), col(WindowPosition.window) <= bindparam("window"))
+        .with_for_update(read=True),
+    )
+    .returning(literal(1))
+)
 
 
 def find(session: Session, digest: bytes) -> AnsweredQuery | None:
@@ -49,9 +62,17 @@ def judged_from(session: Session, window: int) -> int:
     ).one()
 
 
-def position(session: Session, job_id: int, *, held: bool = False) -> WindowPosition | None:
-    """Where a job's windows stand; None before the first look. held: nobody moves it before the transaction ends."""
-    return session.get(WindowPosition, job_id, with_for_update={"read": True} if held else None)
+def position(session: Session, job_id: int) -> WindowPosition | None:
+    """Where a job's windows stand; None before the first look."""
+    return session.get(WindowPosition, job_id)
+
+
+def add_to_window(session: Session, job_id: int, row: AnsweredQuery) -> bool:
+    """Insert a query unless its window is closed, which cannot be before the transaction ends; whether it was.
+
+    One statement, since every query waits for it.
+    """
+    return session.connection().execute(_ADD, {**row.model_dump(), "job_id": job_id}).first() is not None
 
 
 def false_answers(session: Session, limit: int) -> list[FalseAnswer]:

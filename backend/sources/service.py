@@ -232,12 +232,8 @@ class SourceService:
             asked_at=int(self._clock()),
             record=record.to_block(),
         )
-        with self._database.write() as session:
-            position = repository.position(session, self.job_id, held=True)
-            if position is None or position.window > row.window:
-                return False
-            session.add(row)
-        return True
+        with self._database.write(durable=False) as session:
+            return repository.add_to_window(session, self.job_id, row)
 
     # ---------------------------------------------------------------- recommendations
 

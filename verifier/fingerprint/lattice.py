@@ -108,7 +108,7 @@ class LatticeProfile:
     def bits(self) -> int:
         return self.words * WORD_BITS
 
-    @property
+    @cached_property
     def transform_shape(self) -> tuple[int, int]:
         """Rows and columns of the transform: powers of two that hold a full chunk, together at least 256."""
         rows = 1 << (self.chunk_rows - 1).bit_length()
@@ -122,23 +122,26 @@ def digest(chunk: NDArray[np.float32], key: bytes, profile: LatticeProfile) -> t
     they fill the transform, so that short chunks are judged on the same scale as full ones.
     Raises ValueError for another shape or for values that are not finite.
     """
-    projected = projections(chunk, key, profile)
-    packed = _digest(projected, profile.fine_width, profile.coarse_width, key_words(key))
+    words = key_words(key)
+    packed = _digest(_projected(chunk, words, profile), profile.fine_width, profile.coarse_width, words)
     return tuple(int.from_bytes(row.tobytes(), "little") for row in packed.astype("<u8"))
 
 
 def projections(chunk: NDArray[np.float32], key: bytes, profile: LatticeProfile) -> NDArray[np.int64]:
     """The numbers (R v)_i behind a digest, int64 of shape (words, 256): what a calibration measures noise with."""
+    return _projected(chunk, key_words(key), profile)
+
+
+def _projected(chunk: NDArray[np.float32], key: NDArray[np.uint64], profile: LatticeProfile) -> NDArray[np.int64]:
     columns = profile.whitening.columns
     if chunk.dtype != np.float32 or chunk.ndim != 2 or chunk.shape[1] != columns:
         raise ValueError(f"a chunk of this profile is float32 of shape (rows, {columns})")
     if not 1 <= chunk.shape[0] <= profile.chunk_rows:
         raise ValueError(f"a chunk of this profile has 1 to {profile.chunk_rows} rows, not {chunk.shape[0]}")
-    if not np.isfinite(chunk).all():
-        raise ValueError("a chunk may hold finite numbers only")
     whitened = np.empty(profile.transform_shape, dtype=np.int64)
-    _whiten(np.ascontiguousarray(chunk), profile.whitening.stacked, whitened)
-    return np.asarray(_project(whitened, profile.words, key_words(key)), dtype=np.int64)
+    if not _whiten(np.ascontiguousarray(chunk), profile.whitening.stacked, whitened):
+        raise ValueError("a chunk may hold finite numbers only")
+    return np.asarray(_project(whitened, profile.words, key), dtype=np.int64)
 
 
 def hamming(a: Sequence[int], b: Sequence[int]) -> int:
@@ -157,17 +160,21 @@ def flip_probability(cells: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @numba.njit(cache=True)
-def _whiten(chunk: NDArray[np.float32], whitening: NDArray[np.float64], whitened: NDArray[np.int64]) -> None:
+def _whiten(chunk: NDArray[np.float32], whitening: NDArray[np.float64], whitened: NDArray[np.int64]) -> bool:
+    """Fills `whitened`; whether all values are finite, without which it means nothing."""
     rows, columns = chunk.shape
-    for r in range(whitened.shape[0]):
+    finite = True
+    for r in range(rows):
+        for c in range(columns):
+            value = (np.float64(chunk[r, c]) - whitening[0, c]) * whitening[1, c]
+            finite &= abs(value) < np.inf
+            whitened[r, c] = np.int64(np.rint(min(max(value, -_LIMIT), _LIMIT) * _ONE))
+        for c in range(columns, whitened.shape[1]):
+            whitened[r, c] = whitened[r, c - columns]
+    for r in range(rows, whitened.shape[0]):
         for c in range(whitened.shape[1]):
-            if r >= rows:
-                whitened[r, c] = whitened[r - rows, c]
-            elif c >= columns:
-                whitened[r, c] = whitened[r, c - columns]
-            else:
-                value = (np.float64(chunk[r, c]) - whitening[0, c]) * whitening[1, c]
-                whitened[r, c] = np.int64(np.rint(min(max(value, -_LIMIT), _LIMIT) * _ONE))
+            whitened[r, c] = whitened[r - rows, c]
+    return finite
 
 
 @numba.njit(cache=True)

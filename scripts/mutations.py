@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -107,21 +108,33 @@ def fails(library: str, project: Path, *options: str) -> bool:
         return True
 
 
+@contextmanager
+def copied(library: str) -> Iterator[Path]:
+    """A copy of the project with no contracts but those that the library's tests deploy: each mutant compiles them."""
+    with TemporaryDirectory() as folder:
+        project = Path(folder)
+        for name in ("package.json", "hardhat.config.js"):
+            shutil.copy(ROOT / name, project)
+        for name in ("contracts", "tests/contracts", "tests/vectors"):
+            shutil.copytree(ROOT / name, project / name)
+        (project / "node_modules").symlink_to(ROOT / "node_modules")
+        folders = {(project / "tests" / "contracts" / test).parent for test in TESTS[library]}
+        tests = "".join(path.read_text(encoding="utf-8") for each in folders for path in each.glob("*.sol"))
+        for path in (project / "contracts").glob("*.sol"):
+            is_abstract = f"abstract contract {path.stem} " in path.read_text(encoding="utf-8")
+            if not is_abstract and f'deployed("{path.stem}"' not in tests and f'"{path.stem}",' not in tests:
+                path.unlink()
+        yield project
+
+
 def main() -> None:
     """Entry point of `python -m scripts.mutations`."""
     parser = argparse.ArgumentParser(prog="python -m scripts.mutations", description=__doc__)
     parser.add_argument("library", nargs="*", choices=[[], *TESTS], help="all of them unless named")
     libraries = parser.parse_args().library or list(TESTS)
     survivors = 0
-    with TemporaryDirectory() as folder:
-        project = Path(folder)
-        for name in ("package.json", "hardhat.config.js"):
-            shutil.copy(ROOT / name, project)
-        for name in ("contracts", "tests/contracts"):
-            shutil.copytree(ROOT / name, project / name)
-        shutil.copytree(ROOT / "tests" / "vectors", project / "tests" / "vectors")
-        (project / "node_modules").symlink_to(ROOT / "node_modules")
-        for library in libraries:
+    for library in libraries:
+        with copied(library) as project:
             if fails(library, project):
                 sys.exit(f"The tests of {library} fail without any change; mend them first.")
             killed = 0

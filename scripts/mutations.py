@@ -60,6 +60,11 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "Economics",
         "if (reputation >= 1e18) return floor;  ->  if (reputation > 1e18) return floor;",
     ): "at 1e18 the interpolation gives the floor, too",
+    (
+        "SortitionTree",
+        "for (uint256 i = 0; i < gaps.count && point >= gaps.starts[i]; ++i) {  ->  "
+        "for (uint256 i = 0; i <= gaps.count && point >= gaps.starts[i]; ++i) {",
+    ): "there is room for one gap more whenever a ticket is drawn, and its length is 0",
 }
 
 

@@ -171,7 +171,9 @@ def _use_write_ahead_log(engine: Engine) -> None:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         options = connection.get_execution_options()
-        mode = "IMMEDIATE" if options.get("takes_write_lock") else "DEFERRED"
+        if not options.get("takes_write_lock"):
+            connection.exec_driver_sql("BEGIN DEFERRED")
+            return
         # FULL: a receipt that was given outlives a loss of power.
         connection.exec_driver_sql(f"PRAGMA synchronous={'NORMAL' if options.get('is_hasty') else 'FULL'}")
-        connection.exec_driver_sql(f"BEGIN {mode}")
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

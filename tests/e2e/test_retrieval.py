@@ -238,12 +238,13 @@ def seat(network: Network, verifier: LocalAccount, shelf: Shelf, folder: Path, f
     place = folder / verifier.address
     journal = files.enter_context(closing(Journal.open(place / "journal.sqlite", owner)))
     history = files.enter_context(closing(History(place / "history.sqlite", network.deployment.block)))
-    otherwise = WorkloadExaminer(shelf, open_workbench(place / "models"), network.domain)
+    workbench = open_workbench(place / "models")
+    otherwise = WorkloadExaminer(shelf, workbench, network.domain)
     return VerifierNode(
         SceneCourt(network, verifier, Reading()),
         history,
         journal,
-        with_retrieval(otherwise, shelf, network),
+        with_retrieval(otherwise, shelf, network, workbench),
         Executors(InlineExecutor(), InlineExecutor()),
         patience=0,
         pause=0,

@@ -64,7 +64,7 @@ def examiner_of_all(
     that value rounds of training.
     """
     by_leaves = WorkloadExaminer(evidence, leaves, network.domain)
-    return with_retrieval(with_training(by_leaves, evidence, network, batches, mapper), evidence, network)
+    return with_retrieval(with_training(by_leaves, evidence, network, batches, mapper), evidence, network, batches)
 
 
 @contextmanager

@@ -125,7 +125,7 @@ def state_leaf(state: WindowState) -> bytes:
     return leaf_hash(encode(["string", "uint64", "bytes32"], ["merit retrieval state", state.window, state.digest]))
 
 
-def work_out(fetch: Fetch, job: RetrievalJob, domain: SourceDomain, recorded: RecordedWindow) -> WindowResult:
+def work_out(job: RetrievalJob, domain: SourceDomain, recorded: RecordedWindow, fetch: Fetch) -> WindowResult:
     """Work a window out; everybody who does gets the same bytes.
 
     Raises UnavailableBlockError where the organiser did not publish what it has to, MalformedEvidenceError where what

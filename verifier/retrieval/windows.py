@@ -100,7 +100,7 @@ class Windows:
         samples = sampled_keys(audit.round, audit.batch.count, self.ledger.samples(self.job_id))
         sampled = [position for position, _ in samples]
         recorded = self.ledger.recorded(audit.batch_id, audit.batch, sampled, self.fetch)
-        result = work_out(self.fetch, self.job, self.domain, recorded)
+        result = work_out(self.job, self.domain, recorded, self.fetch)
         self._found[result.payload] = result
 
 

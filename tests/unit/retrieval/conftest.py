@@ -105,7 +105,7 @@ class Case:
         return RecordedWindow(JOB_ID, batch_id, leaves, POT, range(len(leaves)), self.adopted, self.book, self.ranks)
 
     def result(self) -> WindowResult:
-        return work_out(self.blocks.get, self.job, self.domain, self.recorded())
+        return work_out(self.job, self.domain, self.recorded(), self.blocks.get)
 
     def next_window(self) -> None:
         """Go on from what this window came to."""

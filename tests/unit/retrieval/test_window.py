@@ -4,20 +4,25 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from eth_abi.abi import encode
 from eth_utils.crypto import keccak
 
 from chain.merkle import leaf_hash, verify_proof
+from verifier.node.specification import Specification
+from verifier.node.workbench import LocalWorkbench, UnsuitableJobError
+from verifier.node.worker import WorkerWorkbench
 from verifier.retrieval.corpus import Corpus
 from verifier.retrieval.exchange import Answer, AnsweredPassage, SignedQuery
 from verifier.retrieval.learning import first_state, priors_of, standings_of, state_of
 from verifier.retrieval.records import RetrievalJob, Verdict, WindowHeader, WindowState
-from verifier.retrieval.window import FALSE, NOT_PUBLISHED, reliability_leaf, state_leaf
+from verifier.retrieval.window import FALSE, NOT_PUBLISHED, reliability_leaf, state_leaf, work_out
 from verifier.shared.blocks import UnavailableBlockError
 from verifier.workloads.errors import MalformedEvidenceError
 
@@ -49,6 +54,20 @@ def test_work_out__elsewhere_with_more_threads__comes_to_the_same_payload(case: 
         check=True,
     )
     assert told.stdout.strip() == case.result().payload.hex()
+
+
+def test_work_out__in_a_worker__comes_to_the_same_payload_and_traces(case: Case) -> None:
+    expected, work = case.result(), partial(work_out, case.job, case.domain, case.recorded())
+    with closing(WorkerWorkbench(partial(LocalWorkbench, unused), 2**30, 60.0)) as bench:
+        found = bench.work_out(work, case.blocks.get)
+    assert found.payload == expected.payload
+    assert found.traces.keys() == expected.traces.keys()
+    assert all((found.traces[position] == trace).all() for position, trace in expected.traces.items())
+
+
+def unused(specification: Specification) -> NoReturn:
+    """Windows need no model."""
+    raise UnsuitableJobError
 
 
 def test_work_out__polluted_sources__are_believed_less_and_not_paid(case: Case) -> None:

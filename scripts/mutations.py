@@ -65,6 +65,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "for (uint256 i = 0; i < gaps.count && point >= gaps.starts[i]; ++i) {  ->  "
         "for (uint256 i = 0; i <= gaps.count && point >= gaps.starts[i]; ++i) {",
     ): "there is room for one gap more whenever a ticket is drawn, and its length is 0",
+    (
+        "SortitionTree",
+        "for (; i > 0 && gaps.starts[i - 1] > start; --i) {  ->  for (; i > 0 && gaps.starts[i - 1] >= start; --i) {",
+    ): "two gaps that start at the same place are the same leaf, excluded twice",
 }
 
 

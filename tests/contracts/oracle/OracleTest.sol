@@ -37,7 +37,7 @@ abstract contract OracleTest is Test {
     function setUp() public virtual {
         token = IERC20(deployed("MeritToken", abi.encode(address(this), type(uint96).max)));
         manager = AccessManager(deployed("AccessManager", abi.encode(address(this))));
-        slow = SlowMeritRank(deployed("SlowMeritRank", ""));
+        slow = new SlowMeritRank();
         address predicted = vm.computeCreateAddress(address(this), vm.getNonce(address(this)) + 2);
         escrow = IJobEscrow(
             deployed("JobEscrow", abi.encode(token, address(this), predicted, address(manager), 1 days, 9_000, 500))

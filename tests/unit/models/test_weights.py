@@ -118,7 +118,7 @@ def test_register__file_of_the_index_missing__says_which(tmp_path: Path, sharded
 )
 def test_weight_files__index_that_no_library_writes__refused(tmp_path: Path, content: str) -> None:
     (tmp_path / INDEX).write_text(content)
-    with pytest.raises(ModelError, match="is not an index|of its own directory, and no other"):
+    with pytest.raises(ModelError, match=r"is not an index|of its own directory, and no other"):
         weight_files(tmp_path)
 
 

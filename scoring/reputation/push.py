@@ -5,11 +5,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.reputation.compiled import compiled
+from scoring.reputation.compiled import compiled, prefetch
 from scoring.reputation.transition import Floats, Ints, Rows
 
 STEP = 0.15  # by which a residual's level falls from one round to the next
 BATCH = 4  # rows that are read before any is carried on, so that one does not wait for the memory of another
+LINE = 8  # numbers that come from memory together; a row is seldom longer than two lines
 BACK = 16  # times the work ahead that is done back, where it lowers the bound faster
 CARRIED_ON = 1e-300  # the residual left where all has been carried on: nothing in any sum, but not "never reached"
 
@@ -20,7 +21,7 @@ class Push(NamedTuple):
     residual: Floats  # (n,) what has arrived and not been carried on; 0 where nothing ever arrived
     settled: Floats  # (n,) what has been carried on; back only of the node in the middle, as no more is needed
     seen: NDArray[np.int32]  # (n + 1,) the known nodes, first the one in the middle
-    queue: NDArray[np.int32]  # (n + 1,)
+    queue: NDArray[np.int32]  # (n + 1,), nodes everywhere
     parcel_to: NDArray[np.int32]  # what a batch carries on, and where
     parcel: Floats
 
@@ -31,7 +32,7 @@ def new_push(rows: Rows) -> Push:
         np.zeros(n),
         np.zeros(n),
         np.empty(n + 1, np.int32),
-        np.empty(n + 1, np.int32),
+        np.zeros(n + 1, np.int32),
         np.empty(parcels, np.int32),
         np.empty(parcels),
     )
@@ -52,6 +53,21 @@ def clear_push(side: Push, count: int, is_ahead: bool) -> None:
 
 
 @compiled
+def prefetch_rows(side: Push, first: int, rows: Rows) -> None:
+    """Ask for the rows of a batch, and for where those of the next begin. What does not wait yet does no harm."""
+    for waiting in range(first, min(first + BATCH, side.queue.size)):
+        begin = rows.begin[side.queue[waiting]]
+        prefetch(rows.target, begin)
+        prefetch(rows.probability, begin)
+        prefetch(rows.probability, begin + LINE)
+    for waiting in range(first + BATCH, min(first + 2 * BATCH, side.queue.size)):
+        node = side.queue[waiting]
+        prefetch(rows.begin, node)
+        prefetch(rows.end, node)
+        prefetch(side.residual, node)
+
+
+@compiled
 def push(side: Push, count: int, rows: Rows, level: float, is_ahead: bool) -> tuple[int, int]:
     """Carry on every residual above `level` (times the row's length if `is_ahead`), until none is left.
 
@@ -66,6 +82,7 @@ def push(side: Push, count: int, rows: Rows, level: float, is_ahead: bool) -> tu
         queue[tail] = node
         tail += residual[node] > level * (rows.end[node] - rows.begin[node] if is_ahead else 1)
     while head != tail:
+        prefetch_rows(side, head + BATCH, rows)
         parcels = 0
         for _ in range(BATCH):
             if head == tail:
@@ -78,6 +95,7 @@ def push(side: Push, count: int, rows: Rows, level: float, is_ahead: bool) -> tu
                 settled[node] += moved
             for at in range(rows.begin[node], rows.end[node]):
                 parcel_to[parcels], parcel[parcels] = rows.target[at], moved * rows.probability[at]
+                prefetch(residual, rows.target[at])
                 parcels += 1
             work += 1
         work += parcels

@@ -69,6 +69,10 @@ EQUIVALENT: dict[tuple[str, str], str] = {
         "SortitionTree",
         "for (; i > 0 && gaps.starts[i - 1] > start; --i) {  ->  for (; i > 0 && gaps.starts[i - 1] >= start; --i) {",
     ): "two gaps that start at the same place are the same leaf, excluded twice",
+    (
+        "Sampling",
+        "uint256 size = samples < count ? samples : count;  ->  uint256 size = samples <= count ? samples : count;",
+    ): "the smaller of two equal numbers is either",
 }
 
 

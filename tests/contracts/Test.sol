@@ -155,5 +155,6 @@ abstract contract Test {
 
 /// @notice Reverts that the compiler writes.
 library Panics {
+    bytes internal constant ASSERTION = abi.encodeWithSignature("Panic(uint256)", 0x01);
     bytes internal constant ARITHMETIC = abi.encodeWithSignature("Panic(uint256)", 0x11);
 }

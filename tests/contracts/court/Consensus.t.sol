@@ -5,6 +5,7 @@ import {IAuditCourt} from "../../../contracts/interfaces/IAuditCourt.sol";
 import {IJobEscrow} from "../../../contracts/interfaces/IJobEscrow.sol";
 import {Fingerprint} from "../../../contracts/libraries/Fingerprint.sol";
 import {Sampling} from "../../../contracts/libraries/Sampling.sol";
+import {Panics} from "../Test.sol";
 import {CourtTest} from "./CourtTest.sol";
 
 /// @notice The runner's cheatcodes for files and JSON.
@@ -47,6 +48,38 @@ contract ConsensusTest is CourtTest {
     /// @dev Small enough that no verifier drops out of the committees.
     function penalties() internal pure override returns (IAuditCourt.Penalties memory) {
         return IAuditCourt.Penalties({absent: 1, outlier: 2, withheld: 4, overturned: 10});
+    }
+
+    function test_Bounds_DigestsThatEndBeforeTheirWords_Panic() external {
+        vm.assertEq(this.distanceBetween(3, 1, 2, 0, 2), 0, "as long as the words");
+        vm.expectRevert(Panics.ASSERTION);
+        this.distanceBetween(2, 1, 3, 1, 2);
+        vm.expectRevert(Panics.ASSERTION);
+        this.distanceBetween(3, 1, 2, 1, 2);
+
+        vm.assertEq(this.largestCluster(62, 31, 2), 31, "as many as there are bits for");
+        vm.expectRevert(Panics.ASSERTION);
+        this.largestCluster(61, 31, 2);
+        vm.expectRevert(Panics.ASSERTION);
+        this.largestCluster(64, 32, 2);
+    }
+
+    /// @dev Of digests of zeros, `words` long, in arrays of two lengths.
+    function distanceBetween(uint256 left, uint256 i, uint256 right, uint256 j, uint256 words)
+        external
+        pure
+        returns (uint256)
+    {
+        return Fingerprint.distance(new uint256[](left), i, new uint256[](right), j, words);
+    }
+
+    /// @dev Among seats with the same digest.
+    function largestCluster(uint256 digests, uint256 seats, uint256 words) external pure returns (uint256 size) {
+        uint256[] memory keys = new uint256[](seats);
+        for (uint256 i = 0; i < seats; ++i) {
+            keys[i] = 1;
+        }
+        (,, size) = Fingerprint.consensus(new uint256[](digests), keys, words, 0);
     }
 
     function test_Vectors_MedoidAndCluster() external {

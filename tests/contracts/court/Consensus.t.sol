@@ -73,13 +73,14 @@ contract ConsensusTest is CourtTest {
         return Fingerprint.distance(new uint256[](left), i, new uint256[](right), j, words);
     }
 
-    /// @dev Among seats with the same digest.
+    /// @dev Among seats that agree whatever they say. Their key is what follows the keys in memory, the digests' number:
+    /// whoever reads on finds a seat more.
     function largestCluster(uint256 digests, uint256 seats, uint256 words) external pure returns (uint256 size) {
         uint256[] memory keys = new uint256[](seats);
         for (uint256 i = 0; i < seats; ++i) {
-            keys[i] = 1;
+            keys[i] = digests;
         }
-        (,, size) = Fingerprint.consensus(new uint256[](digests), keys, words, 0);
+        (,, size) = Fingerprint.consensus(new uint256[](digests), keys, words, words * 256);
     }
 
     function test_Vectors_MedoidAndCluster() external {

@@ -135,7 +135,7 @@ def copied(library: str) -> Iterator[Path]:
         tests = "".join(path.read_text(encoding="utf-8") for each in folders for path in each.glob("*.sol"))
         for path in (project / "contracts").glob("*.sol"):
             is_abstract = f"abstract contract {path.stem} " in path.read_text(encoding="utf-8")
-            if not is_abstract and f'deployed("{path.stem}"' not in tests and f'"{path.stem}",' not in tests:
+            if not is_abstract and f'"{path.stem}"' not in tests:
                 path.unlink()
         yield project
 

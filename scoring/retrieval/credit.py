@@ -1,6 +1,5 @@
 """What each source added to an answer: with a sign, so that a source can also have harmed it."""
 
-import re
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 
@@ -10,11 +9,11 @@ from scoring.retrieval.errors import TooManySourcesError
 from scoring.retrieval.merging import Passage
 from scoring.retrieval.metrics import ndcg
 from scoring.retrieval.reliability import USUAL_CREDIT
+from scoring.retrieval.words import words_of
 from scoring.shapley import Coalitions, Game, exact_shapley
 
 # 64 evaluations.
 MOST_SOURCES = 6
-_WORD = re.compile(r"[^\W_]+")
 
 
 def source_credits(sources: Sequence[str], game: Game) -> dict[str, float]:
@@ -73,7 +72,7 @@ def agreement(answer: str, reference: str) -> float:
     After Rajpurkar et al., "SQuAD: 100,000+ Questions for Machine Comprehension of Text" (2016); 1 for two without
     words.
     """
-    said, wanted = (Counter(_WORD.findall(text.lower())) for text in (answer, reference))
+    said, wanted = (Counter(words_of(text)) for text in (answer, reference))
     if not said and not wanted:
         return 1.0
     return 2 * (said & wanted).total() / (said.total() + wanted.total())

@@ -1,6 +1,5 @@
 """Search in the passages of one source: by words, by what words occur together, and by both."""
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +14,18 @@ from scipy.sparse.linalg import svds
 
 from scoring.retrieval.errors import EmptyCorpusError
 from scoring.retrieval.merging import DECIMALS, first, fused, normalised
+from scoring.retrieval.words import words_of
 
 # More dimensions cost more and find no better (Dumais, 1991).
 DIMENSIONS = 200
 # Singular values that differ by less, as a part of the largest, count as equal.
 _EQUAL = 1e-6
-_WORD = re.compile(r"[^\W_]+")
 
 
 def terms(text: str) -> list[str]:
     """The words of a text, in lower case, reduced to their English stems, without those that carry no meaning."""
-    words = [word for word in _WORD.findall(text.lower()) if word not in STOPWORDS_EN]
-    stemmed: list[str] = Stemmer.Stemmer("english").stemWords(words)
+    meant = [word for word in words_of(text) if word not in STOPWORDS_EN]
+    stemmed: list[str] = Stemmer.Stemmer("english").stemWords(meant)
     return stemmed
 
 

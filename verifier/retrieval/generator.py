@@ -12,6 +12,7 @@ from verifier.models.causal import CausalModel
 from verifier.models.errors import ModelError
 from verifier.models.numeric_class import NumericClass
 from verifier.models.transformers_model import load_transformers
+from verifier.models.weights import weight_files
 from verifier.retrieval.answering import NoAnswerError, Prompt
 
 
@@ -84,7 +85,7 @@ def load_generator(directory: Path, longest: int) -> LocalGenerator:
     try:
         config = json.loads((directory / "config.json").read_bytes())
         tokenizer = Tokenizer.from_file(str(directory / "tokenizer.json"))
-        model = load_transformers(config, [directory / "model.safetensors"], numeric)
+        model = load_transformers(config, weight_files(directory), numeric)
         ends = config.get("eos_token_id")
     except ModelError:
         raise

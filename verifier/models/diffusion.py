@@ -7,6 +7,7 @@ which x_t = (1 - t) latent + t noise, so that a deterministic sampler follows it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ from torch.nn import functional
 from verifier.fingerprint.philox import random_uniforms
 from verifier.models.answers import Answers
 from verifier.models.errors import ModelError
-from verifier.models.mixed_precision import linear, normalised, wide
+from verifier.models.mixed_precision import Block, linear, normalised, wide
 from verifier.models.numeric_class import NumericClass
 from verifier.models.weights import load_tensors
 
@@ -110,8 +111,9 @@ class LatentDiffusion(nn.Module):
             ],
             dim=1,
         )
+        attend = partial(functional.scaled_dot_product_attention, attn_mask=seen[:, None, None, :])
         for block in self.blocks:
-            states = block(states, seen)
+            states = block(states, attend)
         last = normalised(states[:, length + 1 :], self.norm)
         return wide(linear(last, self.latent_out))
 
@@ -119,36 +121,11 @@ class LatentDiffusion(nn.Module):
         """Pixels (batch, rows, columns, colours) from 0 to 255, not rounded, of latents (batch, places, channels)."""
         sizes = self.architecture
         states = wide(linear(latents, self.decoder_in)) + wide(self.decoder_position.weight)
-        states = normalised(self.decoder(states, None), self.decoder_norm)
+        states = normalised(self.decoder(states, functional.scaled_dot_product_attention), self.decoder_norm)
         patches = wide(linear(states, self.decoder_out))
         grid = patches.view(len(latents), sizes.side, sizes.side, sizes.patch, sizes.patch, COLOURS)
         image = grid.transpose(2, 3).reshape(len(latents), sizes.pixels, sizes.pixels, COLOURS)
         return 255 * torch.sigmoid(image)
-
-
-class Block(nn.Module):
-    """Attention and a perceptron before the residual stream, all places seeing all that `seen` shows."""
-
-    def __init__(self, columns: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(columns)
-        self.attention_in = nn.Linear(columns, 3 * columns, bias=False)
-        self.attention_out = nn.Linear(columns, columns, bias=False)
-        self.mlp_norm = nn.LayerNorm(columns)
-        self.mlp_in = nn.Linear(columns, 4 * columns, bias=False)
-        self.mlp_out = nn.Linear(4 * columns, columns, bias=False)
-
-    def forward(self, states: torch.Tensor, seen: torch.Tensor | None) -> torch.Tensor:
-        """States (batch, length, columns); seen: bool (batch, length), None for all."""
-        batch, length, columns = states.shape
-        projected = linear(normalised(states, self.attention_norm), self.attention_in)
-        query, key, value = projected.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        mask = None if seen is None else seen[:, None, None, :]
-        attended = functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        states = states + linear(attended.transpose(1, 2).reshape(batch, length, columns), self.attention_out)
-        inner = linear(normalised(states, self.mlp_norm), self.mlp_in)
-        return states + linear(functional.gelu(inner), self.mlp_out)
 
 
 @torch.inference_mode()

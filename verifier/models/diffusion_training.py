@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from verifier.models.diffusion import COLOURS, Block, DiffusionArchitecture, ImageRequest, LatentDiffusion
+from verifier.models.diffusion import COLOURS, DiffusionArchitecture, ImageRequest, LatentDiffusion
+from verifier.models.mixed_precision import Block
 from verifier.models.training import kept_weights
 
 # A prompt tells some of these, in this order; what it does not tell is left to chance.
@@ -102,7 +103,8 @@ class _Encoder(nn.Module):
         nn.init.normal_(self.position.weight, std=0.02)
 
     def forward(self, patches: torch.Tensor) -> torch.Tensor:
-        latents: torch.Tensor = self.latent_out(self.block(self.patch_in(patches) + self.position.weight, None))
+        states = self.block(self.patch_in(patches) + self.position.weight, functional.scaled_dot_product_attention)
+        latents: torch.Tensor = self.latent_out(states)
         return functional.layer_norm(latents, latents.shape[1:])
 
 

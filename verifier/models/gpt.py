@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import torch
 from torch import nn
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from verifier.models.cheaper import rounded
 from verifier.models.errors import ModelError
-from verifier.models.mixed_precision import normalised, wide
+from verifier.models.mixed_precision import Block, normalised, wide
 from verifier.models.numeric_class import NumericClass
 from verifier.models.weights import load_tensors
 
@@ -49,7 +49,7 @@ class Gpt(nn.Module):
         self.columns = architecture.columns
         self.token_embedding = nn.Embedding(architecture.vocabulary, architecture.columns)
         self.position_embedding = nn.Embedding(architecture.context, architecture.columns)
-        self.blocks = nn.ModuleList(_Block(architecture) for _ in range(architecture.layers))
+        self.blocks = nn.ModuleList(Block(architecture.columns, architecture.heads) for _ in range(architecture.layers))
         self.norm = nn.LayerNorm(architecture.columns)
         self.cache_type: torch.dtype | None = None
         for parameter in self.parameters():
@@ -71,7 +71,7 @@ class Gpt(nn.Module):
         positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)
         states = wide(self.token_embedding(tokens)) + wide(self.position_embedding(positions))
         for layer, block in enumerate(self.blocks):
-            states = block(states, layer, cache)
+            states = block(states, partial(_causal, layer, cache))
         if cache:
             cache.length += tokens.shape[1]
         return normalised(states, self.norm)
@@ -109,27 +109,11 @@ class GptCache:
         return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
 
 
-class _Block(nn.Module):
-    def __init__(self, architecture: GptArchitecture) -> None:
-        super().__init__()
-        columns = architecture.columns
-        self.heads = architecture.heads
-        self.attention_norm = nn.LayerNorm(columns)
-        self.attention_in = nn.Linear(columns, 3 * columns, bias=False)
-        self.attention_out = nn.Linear(columns, columns, bias=False)
-        self.mlp_norm = nn.LayerNorm(columns)
-        self.mlp_in = nn.Linear(columns, 4 * columns, bias=False)
-        self.mlp_out = nn.Linear(4 * columns, columns, bias=False)
-
-    def forward(self, states: torch.Tensor, layer: int, cache: GptCache | None) -> torch.Tensor:
-        batch, length, columns = states.shape
-        dtype = self.attention_in.weight.dtype
-        projected = self.attention_in(normalised(states, self.attention_norm).to(dtype))
-        query, key, value = projected.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        first = cache is None or cache.length == 0
-        if cache:
-            key, value = cache.extend(layer, key, value)
-        attended = functional.scaled_dot_product_attention(query, key, value, is_causal=first)
-        states = states + self.attention_out(attended.transpose(1, 2).reshape(batch, length, columns))
-        inner = self.mlp_in(normalised(states, self.mlp_norm).to(dtype))
-        return cast(torch.Tensor, states + self.mlp_out(functional.gelu(inner)))
+def _causal(
+    layer: int, cache: GptCache | None, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor
+) -> torch.Tensor:
+    """An `Attention` to what came before: all of it at first, and the cached with a token more from then on."""
+    first = cache is None or cache.length == 0
+    if cache:
+        key, value = cache.extend(layer, key, value)
+    return functional.scaled_dot_product_attention(query, key, value, is_causal=first)

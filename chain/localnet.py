@@ -4,6 +4,7 @@ import platform
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,15 +24,18 @@ _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 def local_chain(*options: str, port: int | None = None) -> Iterator[str]:
     """Run anvil with `options` while the block runs, on a free port unless one is named; yields its URL."""
     port = port or free_port()
-    command = [str(_anvil()), "--port", str(port), "--silent", *options]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        _await_answer(url, process)
-        yield url
-    finally:
-        process.terminate()
-        process.wait(timeout=10)
+    # anvil writes old states to the disk, gigabytes in a day, and leaves them in the home folder when it is stopped.
+    with tempfile.TemporaryDirectory(prefix="merit-chain-") as states:
+        command = [str(_anvil()), "--port", str(port), "--silent", "--cache-path", states, *options]
+        quiet = subprocess.DEVNULL
+        process = subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet)
+        url = f"http://127.0.0.1:{port}"
+        try:
+            _await_answer(url, process)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(timeout=10)
 
 
 def free_port() -> int:

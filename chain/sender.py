@@ -27,6 +27,9 @@ Call = ContractFunction | ContractConstructor
 _ATTEMPTS = 4
 # Seconds between two looks for a receipt: short at first, for a local chain, then growing to the second.
 _FIRST_PAUSE, _PAUSE_GROWTH, _LONGEST_PAUSE = 0.05, 1.2, 1.0
+# Seconds without a receipt after which a reorganisation is suspected, and how many mined transactions it may undo.
+_SUSPICION = 5.0
+_REORGANISED = 64
 
 
 class TransactionSender:
@@ -56,6 +59,7 @@ class TransactionSender:
         self._patience = patience
         self._monotonic = monotonic
         self._pending: dict[int, Pending] | None = None
+        self._mined: dict[int, Pending] = {}
         self._lock = Lock()
 
     @property
@@ -199,6 +203,7 @@ class TransactionSender:
     def _await(self, call: Call, sent: list[Pending], at: int) -> TxReceipt:
         """The receipt of `sent[at]`, which is replaced there if its nonce went to somebody else's transaction."""
         deadline = self._monotonic() + self._receipt_timeout
+        suspicious = self._monotonic() + _SUSPICION
         pause = _FIRST_PAUSE
         while (receipt := self._receipt(sent[at])) is None:
             if self._monotonic() > deadline:
@@ -208,11 +213,25 @@ class TransactionSender:
             if self._monotonic() - sent[at].sent_at >= self._patience:
                 with self._lock:
                     sent[at] = self._hurry(call, sent[at])
+            if self._monotonic() >= suspicious:
+                suspicious = self._monotonic() + _SUSPICION
+                with self._lock:
+                    self._restore(sent[at])
             time.sleep(pause)
             pause = min(pause * _PAUSE_GROWTH, _LONGEST_PAUSE)
         with self._lock:
             self._drop(sent[at])
+            self._mined[sent[at].nonce] = sent[at]
+            self._mined.pop(sent[at].nonce - _REORGANISED, None)
         return receipt
+
+    def _restore(self, pending: Pending) -> None:
+        """Send again what a reorganisation took off the chain, as it was signed: `pending` waits behind it."""
+        for nonce in range(self._web3.eth.get_transaction_count(self.address), pending.nonce + 1):
+            lost = self._entries.get(nonce) or self._mined.get(nonce)
+            if lost is not None:
+                with contextlib.suppress(Web3RPCError):  # the next look for a receipt tells what became of it
+                    self._web3.eth.send_raw_transaction(lost.raw)
 
     def _receipt(self, pending: Pending) -> TxReceipt | None:
         for transaction_hash in reversed(pending.hashes):

@@ -64,6 +64,10 @@ class Chain:
     def mine(self) -> None:
         self._make("evm_mine", [])
 
+    def reorganise(self, depth: int) -> None:
+        """Put empty blocks in the place of the newest."""
+        self._make("anvil_reorg", [depth, []])
+
     def base_fee(self, wei: int) -> None:
         self._make("anvil_setNextBlockBaseFeePerGas", [hex(wei)])
 
@@ -211,6 +215,22 @@ def test_send__nonce_used_by_another_program_meanwhile__sent_again_with_the_next
     chain.mine()
     assert sending.receipt()["status"] == 1
     assert chain.paid() == 5
+
+
+def test_send__reorganisation_takes_earlier_ones_away__they_are_sent_again_and_it_is_mined(chain: Chain) -> None:
+    sender = TransactionSender(chain.web3, chain.owner)
+    first = chain.nonce()
+    before = chain.paid()
+    for amount in (1, 2, 3):
+        sender.send(chain.pay(amount))
+    chain.mining(False)
+    later = Sending(sender, chain.pay(4))
+    chain.await_pool(lambda pool: first + 3 in pool)
+    chain.reorganise(2)
+    assert chain.nonce() == first + 1
+    chain.mining(True)
+    assert later.receipt()["status"] == 1
+    assert (chain.paid() - before, chain.nonce()) == (10, first + 4)
 
 
 def test_send__answer_lost_and_called_again__sent_once(

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from sqlmodel import select
 
 from backend.database import Database
-from backend.indexer.models import ChainEvent, EventSubject, Job, RecordedBatch
+from backend.indexer.models import RecordedBatch
 from backend.indexer.service import InconsistentEndpointError, Indexer
 from backend.indexer.source import Head, RangeRefusedError
 from chain.contribution import build_batch
 from chain.events import Event
+from tests.mirrored import tables
 
 from .conftest import OTHER, OWNER, TERMS, ModelChain, leaf, recorded_args
 
@@ -30,15 +31,6 @@ def indexer_over(database: Database, source: Any, *, confirmations: int = 0, log
         on_recorded=lambda _session, _batches: None,
         on_rollback=lambda _session, _block, _gone: None,
     )
-
-
-def tables(database: Database) -> dict[str, list[Any]]:
-    """Everything that mirrors the chain, in a fixed order."""
-    with database.read() as session:
-        return {
-            table.__name__: sorted(repr(sorted(row.model_dump().items())) for row in session.exec(select(table)).all())
-            for table in (ChainEvent, EventSubject, Job, RecordedBatch)
-        }
 
 
 @cache

@@ -6,6 +6,7 @@ write lock at their start, so that two of them can neither deadlock nor fail hal
 """
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
@@ -100,12 +101,13 @@ class Database:
                 session.execute(text("SET LOCAL synchronous_commit TO off"))
             yield session
 
-    def write_together(self, work: Callable[[Session], Result]) -> Result:
-        """What `work` returns once it is committed, with whatever else is to be written now; see `GroupCommit.run`."""
-        return self._group.run(work)
+    def write_together(self, work: Callable[[Session], Result]) -> Future[Result]:
+        """What `work` returns once it is committed, with all else that waits; see `GroupCommit.submit`."""
+        return self._group.submit(work)
 
     def close(self) -> None:
         """Give the connections back."""
+        self._group.close()
         self.engine.dispose()
 
 

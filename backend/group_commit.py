@@ -1,29 +1,18 @@
 """Write transactions that come at the same time, made durable by one commit: under load, a commit is what costs most.
 
-There is no thread for it. Whoever comes while nothing is being committed leads: it commits what has gathered, wakes
-those whose work that was, and lets the first of those who came meanwhile lead next.
+One thread commits: all that has gathered while it was at the last commit.
 """
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from threading import Event, Lock
+from threading import Lock
 from typing import Any, TypeVar
 
 from sqlmodel import Session
 
 Result = TypeVar("Result")
-
-
-@dataclass(eq=False)
-class _Entry:
-    """One piece of work; `woken` when it is done, or when its thread is to lead."""
-
-    work: Callable[[Session], Any]
-    woken: Event = field(default_factory=Event)
-    is_done: bool = False
-    result: Any = None
-    error: Exception | None = None
+_Entry = tuple[Callable[[Session], Any], Future[Any]]
 
 
 class GroupCommit:
@@ -31,51 +20,44 @@ class GroupCommit:
 
     def __init__(self, begin: Callable[[], AbstractContextManager[Session]]) -> None:
         self._begin = begin
+        self._thread = ThreadPoolExecutor(1, "merit-commit")
         self._lock = Lock()
-        self._is_led = False
         self._waiting: list[_Entry] = []
 
-    def run(self, work: Callable[[Session], Result]) -> Result:
+    def submit(self, work: Callable[[Session], Result]) -> Future[Result]:
         """What `work` returns, once it is committed.
 
         Where work of the group raises, everything is undone and each piece is run again in a transaction of its own: so
         `work` may run twice, and should return the refusals that others can provoke instead of raising them.
         """
-        entry = _Entry(work)
+        future: Future[Result] = Future()
         with self._lock:
-            self._waiting.append(entry)
-            leads, self._is_led = not self._is_led, True
-        if not leads:
-            entry.woken.wait()
-        if not entry.is_done:
-            self._lead()
-        if entry.error is not None:
-            raise entry.error
-        result: Result = entry.result
-        return result
+            self._waiting.append((work, future))
+            is_first = len(self._waiting) == 1
+        if is_first:
+            self._thread.submit(self._commit_waiting)
+        return future
 
-    def _lead(self) -> None:
+    def close(self) -> None:
+        """Commit what waits, and end."""
+        self._thread.shutdown()
+
+    def _commit_waiting(self) -> None:
         with self._lock:
-            group, self._waiting = self._waiting, []
-        self._commit(group)
-        for entry in group:
-            entry.woken.set()
-        with self._lock:
-            if self._waiting:
-                self._waiting[0].woken.set()
-            else:
-                self._is_led = False
+            gathered, self._waiting = self._waiting, []
+        # Who does not wait any more cannot change its mind once this has begun.
+        self._commit([entry for entry in gathered if entry[1].set_running_or_notify_cancel()])
 
     def _commit(self, group: list[_Entry]) -> None:
         try:
             with self._begin() as session:
-                results = [entry.work(session) for entry in group]
+                results = [work(session) for work, _ in group]
         except Exception as error:
             if len(group) > 1:
                 for entry in group:
                     self._commit([entry])
                 return
-            group[0].error, group[0].is_done = error, True
+            group[0][1].set_exception(error)
         else:
-            for entry, entry.result in zip(group, results, strict=True):
-                entry.is_done = True
+            for (_, future), result in zip(group, results, strict=True):
+                future.set_result(result)

@@ -1,24 +1,29 @@
 """Endpoints that block, each in one thread."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial, wraps
 from typing import ParamSpec, TypeVar
-
-from fastapi.concurrency import run_in_threadpool
 
 Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
 
+# Few: those that want the interpreter at the same time take it from each other, which costs more than a query does.
+_THREADS = ThreadPoolExecutor(8, "merit-request")
 
-def in_thread(endpoint: Callable[Parameters, Answer]) -> Callable[Parameters, Awaitable[Answer]]:
-    """For endpoints that are asked often.
 
-    FastAPI would run a blocking endpoint in one thread and look its answer over in a second; under load, each change of
-    threads costs more than either.
+def in_thread(function: Callable[Parameters, Answer]) -> Callable[Parameters, Awaitable[Answer]]:
+    """For what is asked often.
+
+    FastAPI would run a blocking endpoint in one of forty threads and look its answer over in another; under load, the
+    changes of threads cost more than either.
     """
 
-    @wraps(endpoint)
+    @wraps(function)
     async def run(*values: Parameters.args, **named: Parameters.kwargs) -> Answer:
-        return await run_in_threadpool(partial(endpoint, *values, **named))
+        call = partial(copy_context().run, function, *values, **named)
+        return await asyncio.get_running_loop().run_in_executor(_THREADS, call)
 
     return run

@@ -1,5 +1,6 @@
 """Python's side of the contracts."""
 
+import os
 import sys
 
 # A dependency of eth-keyfile. On import it raises the recursion limit to 100,000, and then a few kilobytes of a
@@ -9,3 +10,6 @@ import py_ecc  # noqa: F401
 _RECURSION_LIMIT = 1_000
 
 sys.setrecursionlimit(_RECURSION_LIMIT)
+
+# Both of eth-hash's backends are installed, and it would take the slower one.
+os.environ.setdefault("ETH_HASH_BACKEND", "pysha3")

@@ -17,14 +17,13 @@ router = APIRouter(prefix="/v1", tags=["contributions"])
 
 
 @router.post("/contributions", status_code=201, responses=problems(403, 404, 409))
-@in_thread
-def submit(submission: Submission, context: Context) -> Accepted:
+async def submit(submission: Submission, context: Context) -> Accepted:
     """Hand in one or many contributions, under one signature over the batch of all open leaves.
 
     Repeating a submission is safe: it gives the same receipts. 409 `batch-moved-on` says where the open batch begins
     now; sign again over it.
     """
-    accepted = context.contributions.submit(submission)
+    accepted = await context.contributions.submit(submission)
     context.metrics.contributions.inc(len(accepted.receipts))
     return accepted
 

@@ -1,7 +1,8 @@
 """Taking contributions in: checked, signed for, stored, and only then acknowledged."""
 
+import asyncio
 from collections.abc import Callable
-from threading import Lock
+from dataclasses import dataclass
 from typing import Any
 
 from eth_account.signers.base import BaseAccount
@@ -20,15 +21,24 @@ from backend.jobs.service import JobBook
 from backend.operation.limits import RateLimit
 from backend.problems import ProblemError
 from backend.signatures import SignatureChecker
+from backend.threads import in_thread
 from chain.contribution import MAX_BATCH_LEAVES, Batch, Leaf
 from chain.typed_data import Domain, signer_for
 
-_STRIPES = 1024
 _CACHED_BATCHES = 4096
 
 
+@dataclass(frozen=True)
+class _Prepared:
+    """A submission that is good: its receipts, what is open afterwards, and what stores it; None where it is stored."""
+
+    receipts: list[Receipt]
+    open_leaves: OpenLeaves
+    store: Callable[[Session], ProblemError | None] | None
+
+
 class ContributionService:
-    """One per process. Submissions of one contributor to one job are taken one after the other."""
+    """One per process."""
 
     def __init__(
         self,
@@ -55,29 +65,25 @@ class ContributionService:
         self._signature_margin = signature_margin
         self._limit = limit
         self._clock = clock
-        self._stripes = [Lock() for _ in range(_STRIPES)]
         self._cache: dict[tuple[int, str], OpenLeaves] = {}
 
-    def submit(self, submission: Submission) -> Accepted:
+    async def submit(self, submission: Submission) -> Accepted:
         """Accept new leaves. Sending what was accepted before again changes nothing and gives the same receipts."""
         leaves = [
             Leaf(submission.job_id, submission.contributor, new.sequence, new.units, new.trace_root, new.evidence)
             for new in submission.leaves
         ]
         key = (submission.job_id, submission.contributor)
-        with self._stripes[hash(key) % _STRIPES]:
-            remembered = self._cache.pop(key, None)
-            if remembered is not None:
-                try:
-                    return self._accept(submission, leaves, remembered)
-                except ProblemError:
-                    current = self._load(*key)
-                    if (current.first, current.next) == (remembered.first, remembered.next):
-                        self._cache[key] = remembered
-                        raise
-            else:
-                current = self._load(*key)
-            return self._accept(submission, leaves, current)
+        open_leaves = self._cache.pop(key, None) or await self._load(*key)
+        while True:
+            try:
+                return await self._accept(submission, leaves, open_leaves)
+            except ProblemError:
+                current = await self._load(*key)
+                if (current.first, current.next) == (open_leaves.first, open_leaves.next):
+                    self._remember(open_leaves)
+                    raise
+                open_leaves = current
 
     def state(self, job_id: int, contributor: ChecksumAddress) -> tuple[int, list[Contribution], OpenBatch | None]:
         """The first open number, the open leaves and the signature over them, if it stands."""
@@ -89,6 +95,7 @@ class ContributionService:
                 repository.open_batch(session, job_id, contributor),
             )
 
+    @in_thread
     def _load(self, job_id: int, contributor: ChecksumAddress) -> OpenLeaves:
         with self._database.read() as session:
             first = repository.next_first(session, job_id, contributor)
@@ -98,14 +105,31 @@ class ContributionService:
             open_leaves.append(row.leaf, row.id)
         return open_leaves
 
-    def _accept(self, submission: Submission, leaves: list[Leaf], open_leaves: OpenLeaves) -> Accepted:
+    async def _accept(self, submission: Submission, leaves: list[Leaf], open_leaves: OpenLeaves) -> Accepted:
         """With `open_leaves` as they were a moment ago; a 409 problem where they have changed since."""
+        prepared = await self._prepare(submission, leaves, open_leaves)
+        if prepared.store is None:
+            return self._accepted(prepared.receipts, open_leaves.first, open_leaves.next)
+        try:
+            moved = await asyncio.wrap_future(self._database.write_together(prepared.store))
+        except IntegrityError:  # another process was faster
+            moved = _moved(open_leaves.first, open_leaves.next)
+        if moved is not None:
+            raise moved
+        following = prepared.open_leaves
+        if following.ids:
+            self._remember(following)
+        return self._accepted(prepared.receipts, following.first, following.next)
+
+    @in_thread
+    def _prepare(self, submission: Submission, leaves: list[Leaf], open_leaves: OpenLeaves) -> _Prepared:
+        """Everything but the promise: checked, signed, and ready to be stored."""
         known: list[Receipt] = []
         if leaves and leaves[0].sequence < open_leaves.next:  # some of it may have been sent before
             with self._database.read() as session:
                 known = [receipt_of(row) for row in repository.find_all(session, [leaf.hash for leaf in leaves])]
             if len(known) == len(leaves):
-                return self._accepted(known, open_leaves.first, open_leaves.next)
+                return _Prepared(known, open_leaves, None)
         extended = _extend(open_leaves, submission.first, leaves)
         if not extended.ids:
             raise ProblemError(409, "nothing-to-sign", "There are no open leaves; send at least one.")
@@ -135,15 +159,8 @@ class ContributionService:
                     self._closer.close(session, batch, submission.signature, now)
             return moved
 
-        try:
-            moved = self._database.write_together(store)
-        except IntegrityError:  # another process was faster
-            moved = _moved(open_leaves.first, open_leaves.next)
-        if moved is not None:
-            raise moved
-        if not is_full:
-            self._remember(extended)
-        return self._accepted([*known, *fresh], extended.next if is_full else extended.first, extended.next)
+        following = OpenLeaves(batch.job_id, batch.contributor, extended.next) if is_full else extended
+        return _Prepared([*known, *fresh], following, store)
 
     def _accepted(self, receipts: list[Receipt], first: int, following: int) -> Accepted:
         return Accepted(receipts=receipts, first=first, next=following, recorder=self.recorder)

@@ -133,7 +133,7 @@ class Identity:
             repository.forget_expired(session, int(self._clock()))
             return repository.use_nonce(session, account, nonce, int(expires_at))
 
-        if not self._database.write_together(use):
+        if not self._database.write_together(use).result():
             raise unauthenticated("replayed", "This was used before; sign again with a new nonce.")
 
 

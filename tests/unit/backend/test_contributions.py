@@ -1,12 +1,15 @@
 """Submitting contributions: what is accepted, what is refused, and that nothing is written when it is."""
 
+import asyncio
 from typing import Any
 
 import pytest
 from eth_account.signers.local import LocalAccount
 
+from backend.contributions.schemas import Accepted, Submission
 from backend.evidence.store import EvidenceStore
 from backend.fields import hex_of
+from backend.problems import ProblemError
 from chain.contribution import Leaf, build_batch, parse_manifest
 from chain.typed_data import Domain, sign, signer_of
 
@@ -70,6 +73,32 @@ def test_submit__the_same_again__gives_the_same_receipts_and_stores_nothing(serv
     again = post(service, body([leaf(0), leaf(1)]), 201)
     assert again == first
     assert open_count(service) == 2
+
+
+def test_submit__the_same_twice_at_a_time__gives_both_the_same_receipts(service: Service) -> None:
+    submission = Submission.model_validate(body([leaf(0), leaf(1)]))
+    contributions = service.services.contributions
+
+    async def both() -> list[Accepted]:
+        return await asyncio.gather(contributions.submit(submission), contributions.submit(submission))
+
+    first, second = asyncio.run(both())
+    assert first == second
+    assert open_count(service) == 2
+
+
+def test_submit__two_under_one_number_at_a_time__takes_one(service: Service) -> None:
+    rivals = [Submission.model_validate(body([leaf(0, salt=salt)])) for salt in range(4)]
+
+    async def all_of_them() -> list[Accepted | BaseException]:
+        submit = service.services.contributions.submit
+        return await asyncio.gather(*map(submit, rivals), return_exceptions=True)
+
+    answers = asyncio.run(all_of_them())
+    (taken,) = [answer for answer in answers if isinstance(answer, Accepted)]
+    assert all(answer is taken or isinstance(answer, ProblemError) for answer in answers)
+    assert service.http.get(f"/v1/contributions/{hex_of(taken.receipts[0].id)}").json()["status"] == "accepted"
+    assert open_count(service) == 1
 
 
 def test_submit__the_same_again_after_its_batch_was_closed__gives_the_same_receipts(service: Service) -> None:

@@ -1,7 +1,7 @@
 """Transactions that share a commit: each is answered after it, and none suffers from another."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -46,45 +46,55 @@ def journal() -> Journal:
     return Journal()
 
 
-@pytest.fixture
-def pool() -> Iterator[ThreadPoolExecutor]:
-    with ThreadPoolExecutor(8) as pool:
-        yield pool
-
-
-def run_behind_an_open_transaction(journal: Journal, pool: ThreadPoolExecutor, values: list[int]) -> list[Any]:
-    """Results, or the exceptions, of work that comes while a transaction over work number 0 is being committed."""
+def submit_behind_an_open_transaction(journal: Journal, *values: int) -> list[Future[int]]:
+    """Work that comes while a transaction over work number 0 is being committed."""
     group = GroupCommit(journal.begin)
-    first = pool.submit(group.run, note(0))
+    first = group.submit(note(0))
     assert journal.is_open.wait(30)
-    others = [pool.submit(group.run, note(value)) for value in values]
-    while len(group._waiting) < len(values):
-        assert not first.done()
+    others = [group.submit(note(value)) for value in values]
+    assert not first.done()
+    return others
+
+
+def test_work__that_comes_during_a_commit__shares_the_next(journal: Journal) -> None:
+    works = submit_behind_an_open_transaction(journal, 1, 2, 3, 4)
     journal.may_end.set()
-    assert first.result(30) == 0
-    return [other.exception(30) or other.result() for other in others]
+    assert [work.result(30) for work in works] == [1, 2, 3, 4]
+    assert journal.committed == [[0], [1, 2, 3, 4]]
 
 
-def test_work__that_comes_during_a_commit__shares_the_next(journal: Journal, pool: ThreadPoolExecutor) -> None:
-    assert run_behind_an_open_transaction(journal, pool, [1, 2, 3, 4]) == [1, 2, 3, 4]
-    assert [sorted(done) for done in journal.committed] == [[0], [1, 2, 3, 4]]
+def test_work__beside_some_that_fails__is_committed_by_itself(journal: Journal) -> None:
+    one, failing, three = submit_behind_an_open_transaction(journal, 1, -2, 3)
+    journal.may_end.set()
+    assert (one.result(30), str(failing.exception(30)), three.result(30)) == (1, "-2 is refused", 3)
+    assert journal.committed == [[0], [1], [3]]
 
 
-def test_work__beside_some_that_fails__is_committed_by_itself(journal: Journal, pool: ThreadPoolExecutor) -> None:
-    one, failed, three = run_behind_an_open_transaction(journal, pool, [1, -2, 3])
-    assert (one, str(failed), three) == (1, "-2 is refused", 3)
-    assert sorted(journal.committed) == [[0], [1], [3]]
+def test_work__that_nobody_waits_for_any_more__is_left_out_and_costs_the_others_nothing(journal: Journal) -> None:
+    given_up, kept = submit_behind_an_open_transaction(journal, 1, 2)
+    assert given_up.cancel()
+    journal.may_end.set()
+    assert kept.result(30) == 2
+    assert journal.committed == [[0], [2]]
 
 
 def test_work__after_a_failure__goes_on(journal: Journal) -> None:
     journal.may_end.set()
     group = GroupCommit(journal.begin)
     with pytest.raises(ValueError, match="refused"):
-        group.run(note(-1))
-    assert group.run(note(1)) == 1
+        group.submit(note(-1)).result(30)
+    assert group.submit(note(1)).result(30) == 1
 
 
-def test_database__written_to_by_many_at_once__holds_everything(tmp_path: Path, pool: ThreadPoolExecutor) -> None:
+def test_work__waiting_when_it_closes__is_committed(journal: Journal) -> None:
+    group = GroupCommit(journal.begin)
+    works = [group.submit(note(value)) for value in range(3)]
+    journal.may_end.set()
+    group.close()
+    assert [work.result(0) for work in works] == [0, 1, 2]
+
+
+def test_database__written_to_by_many_at_once__holds_everything(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/backend.db")
     database.migrate()
 
@@ -92,9 +102,10 @@ def test_database__written_to_by_many_at_once__holds_everything(tmp_path: Path, 
         def work(session: Session) -> bool:
             return insert_new(session, UsedNonce(account="a", nonce=number.to_bytes(32, "big"), expires_at=1))
 
-        return database.write_together(work)
+        return database.write_together(work).result()
 
-    used = list(pool.map(use, [*range(100), *range(100)]))
+    with ThreadPoolExecutor(8) as pool:
+        used = list(pool.map(use, [*range(100), *range(100)]))
     assert sum(used) == 100
     with database.read() as session:
         assert len(session.exec(select(UsedNonce)).all()) == 100

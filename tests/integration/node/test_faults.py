@@ -1,10 +1,14 @@
 """Chains and stores that misbehave: the node ends in the right state by itself."""
 
+import os
 import random
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +21,6 @@ from chain.sender import TransactionSender
 from verifier.node.audit import BatchOutcome, Fault
 from verifier.node.court import Court
 from verifier.node.evidence import EvidenceLimits, EvidenceReader
-from verifier.node.examiner import WorkloadExaminer
 
 pytestmark = pytest.mark.chain
 
@@ -160,48 +163,75 @@ def test_audit__key_used_by_another_program_too__node_goes_on(world: Any) -> Non
 
 
 class Shop:
-    """An evidence API on a port that can be closed, as a network that is cut off closes it."""
+    """An evidence API on a port that can be closed."""
 
-    def __init__(self, blocks: dict[bytes, bytes]) -> None:
-        self._blocks = blocks
-        self.port = free_port()
-        self._server: ThreadingHTTPServer | None = None
-        self.reader = EvidenceReader([f"http://127.0.0.1:{self.port}"], EvidenceLimits(seconds=5))
+    def __init__(self, folder: Path, host: str = "127.0.0.1", seconds: float = 5.0) -> None:
+        self._folder = folder
+        self._port = free_port()
+        self._host = host
+        self._server: subprocess.Popen[bytes] | None = None
+        self.reader = EvidenceReader([f"http://{host}:{self._port}"], EvidenceLimits(seconds=seconds))
 
-    def open(self) -> None:
-        """Answer from now on."""
-        blocks = self._blocks
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                block = blocks.get(bytes.fromhex(self.path.rpartition("/")[2]))
-                self.send_response(200 if block is not None else 404)
-                self.send_header("Content-Length", str(len(block or b"")))
-                self.end_headers()
-                self.wfile.write(block or b"")
-
-            def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the library's signature
-                """Requests are not news."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
-        Thread(target=self._server.serve_forever, daemon=True).start()
+    def open(self, blocks: Mapping[bytes, bytes]) -> None:
+        """Answer from now on, with what there is now."""
+        shelf = self._folder / "v1" / "evidence"
+        shelf.mkdir(parents=True, exist_ok=True)
+        for digest, block in blocks.items():
+            (shelf / digest.hex()).write_bytes(block)
+        if self._server is None:
+            self._serve()
 
     def close(self) -> None:
         """Refuse connections from now on."""
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
+            self._server.kill()
+            self._server.wait()
             self._server = None
 
-    def examiner(self, world: Any) -> WorkloadExaminer:
-        """An examiner that gets its evidence here."""
-        return world.examiner(self.reader)  # type: ignore[no-any-return]
+    def _serve(self, *before: str) -> None:
+        serve = [sys.executable, "-m", "http.server", str(self._port), "-b", self._host, "-d", str(self._folder)]
+        self._server = subprocess.Popen([*before, *serve], stderr=subprocess.DEVNULL)
+        while True:
+            with suppress(OSError), socket.create_connection((self._host, self._port), 1):
+                return
 
 
-@pytest.fixture
-def shop(world: Any) -> Iterator[Shop]:
-    """Closed at first."""
-    shop = Shop(world.evidence.blocks)
+class FarShop(Shop):
+    """An evidence API on another host, as network namespaces make one, and a cable between that can be cut."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "10.213.57.2", seconds=0.3)
+        self._name = f"merit-{os.getpid()}"
+        near, far = f"near{os.getpid()}", f"far{os.getpid()}"
+        self._cable = ("-n", self._name, "link", "set", far)
+        ip("netns", "add", self._name)
+        ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", self._name)
+        ip("addr", "add", "10.213.57.1/30", "dev", near)
+        ip("link", "set", near, "up")
+        ip("-n", self._name, "addr", "add", f"{self._host}/30", "dev", far)
+
+    def close(self) -> None:
+        """Cut the cable for good, and pull the other host down."""
+        super().close()
+        ip("netns", "del", self._name)
+
+    def _serve(self, *before: str) -> None:
+        ip(*self._cable, "up")
+        super()._serve(*before, "ip", "netns", "exec", self._name)
+
+
+def ip(*words: str) -> None:
+    """Set up networks. Raises CalledProcessError where the machine does not allow it."""
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+@pytest.fixture(params=[Shop, FarShop])
+def shop(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Shop]:
+    """Nobody answers at first: a port refuses, and a cut cable says nothing at all."""
+    try:
+        shop: Shop = request.param(tmp_path)
+    except (FileNotFoundError, subprocess.CalledProcessError):
+        pytest.skip("network namespaces need root and iproute2")
     yield shop
     shop.close()
     shop.reader.close()
@@ -212,7 +242,7 @@ def test_audit__evidence_cut_off_for_longer_than_the_commit_phase__committee_say
 ) -> None:
     provider = world.provider()
     provider.serve(world.job_id, [world.order(0)])
-    nodes = [world.node(account, examiner=shop.examiner(world)) for account in world.verifiers]
+    nodes = [world.node(account, examiner=world.examiner(shop.reader)) for account in world.verifiers]
     assert world.settle(provider, *nodes) == (BatchOutcome.UNAVAILABLE, {})
 
 
@@ -222,11 +252,11 @@ def test_audit__evidence_cut_off_for_a_while__work_is_judged_as_usual(world: Any
 
         def look(self) -> None:
             self.looks += 1
-            if self.looks == 5:
-                shop.open()
+            if self.looks >= 5:
+                shop.open(world.evidence.blocks)
 
     provider, repair = world.provider(), Repair()
     provider.serve(world.job_id, [world.order(0)])
-    nodes = [world.node(account, examiner=shop.examiner(world)) for account in world.verifiers]
-    assert world.settle(provider, *nodes, repair) == (BatchOutcome.PASS, {})
+    nodes = [world.node(account, examiner=world.examiner(shop.reader)) for account in world.verifiers]
+    assert world.settle(provider, repair, *nodes) == (BatchOutcome.PASS, {})
     assert repair.looks > 5

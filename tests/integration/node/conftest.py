@@ -41,6 +41,7 @@ from verifier.provider.recorder import DirectRecorder
 from verifier.provider.requester import Order, place_order
 from verifier.workloads.workload import Rerun, Run
 
+CITY_WINDOWS = Windows(seed_delay=2, commit=1_800, disclose=900, reveal=1_800, appeal=900, unsampled=2)
 WINDOWS = Windows(seed_delay=2, commit=60, disclose=60, reveal=60, appeal=30, unsampled=2)
 
 
@@ -221,6 +222,10 @@ class World:
         """Blocks without transactions."""
         self.web3.provider.make_request(RPCEndpoint("anvil_mine"), [hex(blocks)])
 
+    def now(self) -> int:
+        """The chain's time."""
+        return int(self.web3.eth.get_block("latest")["timestamp"])
+
     def wait(self, seconds: int) -> None:
         """Let the chain's time pass."""
         self.web3.provider.make_request(RPCEndpoint("evm_increaseTime"), [seconds])
@@ -265,12 +270,14 @@ class World:
         return file
 
 
-def build_world(url: str, folder: Path, *, verifiers: int, windows: Windows, funds: int = 1_000 * TOKEN) -> World:
+def build_world(
+    url: str, folder: Path, *, verifiers: int, windows: Windows, funds: int = 1_000 * TOKEN, period_blocks: int = 8
+) -> World:
     """Deploy Merit, stake the verifiers and the contributor, and open a job with `funds` each."""
     web3 = connect(url)
     deployer: LocalAccount = Account.from_key(DEVELOPMENT_KEY)
     # Longer than the longest audit, as the court demands.
-    vault = VaultParameters(unbonding_delay=60 * windows.commit, period_blocks=8)
+    vault = VaultParameters(unbonding_delay=60 * windows.commit, period_blocks=period_blocks)
     network = Network(web3, deploy(web3, deployer, replace(LOCAL, vault=vault, windows=windows)))
     people = [Account.create() for _ in range(verifiers + 2)]
     committee, requester, contributor = people[:verifiers], people[-2], people[-1]
@@ -318,10 +325,12 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 @pytest.fixture
 def city(tmp_path: Path) -> Iterator[World]:
-    """Ten verifiers on a chain of their own, with windows of half an hour."""
-    windows = Windows(seed_delay=2, commit=1_800, disclose=900, reveal=1_800, appeal=900, unsampled=2)
-    with local_chain() as url:
-        world = build_world(url, tmp_path, verifiers=10, windows=windows, funds=12_000 * TOKEN)
+    """Ten verifiers on a chain of their own, with windows of half an hour.
+
+    Every transaction is a block here, so that as much happens in 512 blocks as elsewhere in the usual 128.
+    """
+    with local_chain("--max-persisted-states", "0") as url:  # a day's are twenty gigabytes
+        world = build_world(url, tmp_path, verifiers=10, windows=CITY_WINDOWS, funds=12_000 * TOKEN, period_blocks=512)
         yield world
         world.close()
 

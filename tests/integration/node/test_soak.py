@@ -13,8 +13,10 @@ import pytest
 from chain.errors import MeritError
 from chain.outbox import Outbox, Pending
 from chain.sender import TransactionSender
-from verifier.node.audit import BatchOutcome, Fault
+from verifier.node.audit import BatchOutcome, Fault, Phase
 from verifier.node.court import Court
+
+from .conftest import CITY_WINDOWS
 
 pytestmark = [pytest.mark.chain, pytest.mark.long]
 
@@ -23,8 +25,6 @@ ROUND = 300
 # How often, per look, a node is killed: at a transaction, between looks, and with its machine for a while.
 KILLED_SENDING, KILLED, GONE = 0.01, 0.02, 0.01
 LONGEST_ABSENCE = 24
-# The shortest phase in which a member has a duty.
-PHASE = 1_800
 
 
 class KilledError(BaseException):
@@ -47,7 +47,7 @@ class CrashingSender(TransactionSender):
 
 @dataclass
 class Member:
-    """A verifier whose node comes and goes. absences: when its machine was away, in seconds of the chain."""
+    """A verifier whose node comes and goes. looks: from when to when it looked undisturbed, in seconds of the chain."""
 
     world: Any
     account: Any
@@ -56,9 +56,9 @@ class Member:
     files: list[Any] = field(default_factory=list)
     away: int = 0
     crashes: int = 0
-    absences: list[tuple[int, int]] = field(default_factory=list)
+    looks: list[tuple[int, int]] = field(default_factory=list)
 
-    def turn(self, now: int) -> None:
+    def turn(self) -> None:
         """One look at the chain, unless the machine is away."""
         if self.away:
             self.away -= 1
@@ -66,14 +66,15 @@ class Member:
         chance = self.draw.random()
         if chance < GONE:
             self.away = self.draw.randint(1, LONGEST_ABSENCE)
-            self.absences.append((now, now + (self.away + 1) * ROUND))
         if chance < GONE + KILLED:
             self.kill()
             return
         try:
             if self.node is None:
                 self.start()
+            began = self.world.now()
             self.node.look()
+            self.looks.append((began, self.world.now()))
         except KilledError:
             self.kill()
         except MeritError:
@@ -96,9 +97,9 @@ class Member:
             file.close()
         self.files = []
 
-    def explains(self, began: int, ended: int) -> bool:
-        """Whether the machine was away for most of a phase between two moments."""
-        return any(min(ended, until) - max(began, since) >= PHASE - 2 * ROUND for since, until in self.absences)
+    def looked_within(self, began: int, ended: int) -> bool:
+        """Whether it had one whole look between two moments, which is enough to do its duty."""
+        return any(began < since and until < ended for since, until in self.looks)
 
 
 def resident_bytes() -> int:
@@ -108,36 +109,46 @@ def resident_bytes() -> int:
 
 @pytest.mark.parametrize(("hours", "batches"), [(3, 60), (24, 2_000)])
 def test_audits__ten_nodes_that_crash_for_hours__all_settled_and_only_absence_is_penalized(
-    city: Any, hours: int, batches: int
+    city: Any, hours: int, batches: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("chain.sender._FIRST_PAUSE", 0.002)  # a block is there at once
     draw = random.Random(hours)
     provider = city.provider()
     members = [Member(city, account, random.Random(draw.random())) for account in city.verifiers]
     court, rounds = city.network.court, hours * 3_600 // ROUND
-    began: dict[bytes, int] = {}
-    ended: dict[bytes, int] = {}
+    recorded: set[bytes] = set()
     outcomes: list[BatchOutcome] = []
-    penalties: list[tuple[bytes, str, Fault, int]] = []
+    # When a fault could be avoided, by batch and round.
+    chances: dict[tuple[bytes, int, Fault], tuple[int, int]] = {}
+    penalties: list[tuple[str, tuple[bytes, int, Fault]]] = []
     memory: list[int] = []
     handed_in, read = 0, city.web3.eth.block_number + 1
     # After the last batch there are rounds enough for everything to come to its end, absences included.
     for number in range(rounds + 80):
-        now = city.web3.eth.get_block("latest")["timestamp"]
         while number < rounds and handed_in < batches * (number + 1) // rounds:
             provider.serve(city.job_id, [city.order(handed_in, seed=handed_in)])
             handed_in += 1
         provider.look()
         for member in members:
-            member.turn(now)
+            member.turn()
         head = city.web3.eth.block_number
-        for log in court.events.Recorded().get_logs(from_block=read, to_block=head):
-            began[log["args"]["batchId"]] = now
-        for log in court.events.VerifierPenalized().get_logs(from_block=read, to_block=head):
-            given = log["args"]
-            penalties.append((given["batchId"], given["verifier"], Fault(given["fault"]), now))
-        for log in court.events.Settled().get_logs(from_block=read, to_block=head):
-            ended[log["args"]["batchId"]] = now
-            outcomes.append(BatchOutcome(log["args"]["outcome"]))
+        events = {
+            name: [event["args"] for event in court.events[name]().get_logs(from_block=read, to_block=head)]
+            for name in ("Recorded", "Drawn", "PhaseBegun", "VerifierPenalized", "Settled")
+        }
+        recorded |= {given["batchId"] for given in events["Recorded"]}
+        for given in events["Drawn"]:
+            ends = given["commitDeadline"]
+            chances[given["batchId"], given["round"], Fault.ABSENT] = (ends - CITY_WINDOWS.commit, ends)
+        for given in events["PhaseBegun"]:
+            if given["phase"] == Phase.REVEAL:
+                ends = given["deadline"]
+                chances[given["batchId"], given["round"], Fault.WITHHELD] = (ends - CITY_WINDOWS.reveal, ends)
+        penalties += [
+            (given["verifier"], (given["batchId"], given["round"], Fault(given["fault"])))
+            for given in events["VerifierPenalized"]
+        ]
+        outcomes += [BatchOutcome(given["outcome"]) for given in events["Settled"]]
         read = head + 1
         memory.append(resident_bytes())
         city.wait(ROUND)
@@ -151,11 +162,11 @@ def test_audits__ten_nodes_that_crash_for_hours__all_settled_and_only_absence_is
         f"{len(penalties)} penalties, memory {memory[len(memory) // 4] >> 20} MiB after a quarter, "
         f"{memory[-1] >> 20} MiB at the end"
     )
-    assert len(began) == len(outcomes) == batches
+    assert len(recorded) == len(outcomes) == batches
     assert set(outcomes) <= {BatchOutcome.PASS, BatchOutcome.REFUNDED}
     assert sum(member.crashes for member in members) >= hours
-    for batch_id, verifier, fault, when in penalties:
+    for verifier, (batch_id, number, fault) in penalties:
         assert fault in (Fault.ABSENT, Fault.WITHHELD)
-        assert present[verifier].explains(began[batch_id], when), (verifier, fault, present[verifier].absences)
+        assert not present[verifier].looked_within(*chances[batch_id, number, fault]), (verifier, fault)
     # What is learned once (code, terms, caches) is there after a quarter of the time; from then on nothing piles up.
     assert memory[-1] <= 1.1 * memory[len(memory) // 4]

@@ -108,18 +108,17 @@ class ContributionService:
     async def _accept(self, submission: Submission, leaves: list[Leaf], open_leaves: OpenLeaves) -> Accepted:
         """With `open_leaves` as they were a moment ago; a 409 problem where they have changed since."""
         prepared = await self._prepare(submission, leaves, open_leaves)
-        if prepared.store is None:
-            return self._accepted(prepared.receipts, open_leaves.first, open_leaves.next)
-        try:
-            moved = await asyncio.wrap_future(self._database.write_together(prepared.store))
-        except IntegrityError:  # another process was faster
-            moved = _moved(open_leaves.first, open_leaves.next)
-        if moved is not None:
-            raise moved
+        if prepared.store is not None:
+            try:
+                moved = await asyncio.wrap_future(self._database.write_together(prepared.store))
+            except IntegrityError:  # another process was faster
+                moved = _moved(open_leaves.first, open_leaves.next)
+            if moved is not None:
+                raise moved
         following = prepared.open_leaves
         if following.ids:
             self._remember(following)
-        return self._accepted(prepared.receipts, following.first, following.next)
+        return Accepted(receipts=prepared.receipts, first=following.first, next=following.next, recorder=self.recorder)
 
     @in_thread
     def _prepare(self, submission: Submission, leaves: list[Leaf], open_leaves: OpenLeaves) -> _Prepared:
@@ -161,9 +160,6 @@ class ContributionService:
 
         following = OpenLeaves(batch.job_id, batch.contributor, extended.next) if is_full else extended
         return _Prepared([*known, *fresh], following, store)
-
-    def _accepted(self, receipts: list[Receipt], first: int, following: int) -> Accepted:
-        return Accepted(receipts=receipts, first=first, next=following, recorder=self.recorder)
 
     def _check(self, batch: Batch, signature: bytes) -> None:
         """Refuse what the chain would refuse later. No transaction is open here: this may ask the chain."""

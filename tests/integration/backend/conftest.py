@@ -13,6 +13,7 @@ import uvicorn
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from structlog.testing import capture_logs
+from web3.types import EventData
 
 from backend.app import ChainSide, create_app
 from backend.context import Services
@@ -20,7 +21,7 @@ from backend.local_postgres import create_database, local_postgres, postgres_pro
 from backend.server import configure
 from backend.settings import Settings
 from chain.client import MeritClient
-from chain.contribution import canonical_json, content_digest
+from chain.contribution import canonical_json, content_digest, parse_manifest
 from chain.deploy import deploy
 from chain.localnet import DEVELOPMENT_KEY, local_chain
 from chain.network import Network, connect
@@ -66,6 +67,10 @@ class Chain:
         count: int = escrow.functions.jobCount().call()
         return count
 
+    def recorded(self) -> list[EventData]:
+        """All `Recorded` events, in order."""
+        return list(self.network.court.events.Recorded().get_logs(from_block=self.network.deployment.block))
+
     def mine(self, blocks: int = 1, seconds: int = 1) -> None:
         self.rpc("anvil_mine", hex(blocks), hex(seconds))
 
@@ -87,6 +92,13 @@ class Service:
         for worker in self.services.workers.all:
             if not names or worker.name in names:
                 worker.step()
+
+    def leaves_on(self, chain: Chain) -> list[bytes]:
+        """Hashes of all recorded leaves, by the manifests that the service keeps."""
+        manifests = [
+            self.services.evidence.get(bytes(event["args"]["batch"]["dataHash"])) for event in chain.recorded()
+        ]
+        return [leaf.hash for manifest in manifests for leaf in parse_manifest(manifest or b"")]
 
     def client(self, chain: Chain, account: LocalAccount | None = None) -> MeritClient:
         client = MeritClient(self.url, chain.network.domain, account or chain.contributor)

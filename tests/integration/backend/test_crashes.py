@@ -15,7 +15,6 @@ from pydantic import SecretStr
 
 from backend.settings import Settings
 from chain.client import MeritClient, Receipt, ServiceUnavailableError, Work
-from chain.contribution import parse_manifest
 from chain.localnet import free_port
 
 from .conftest import Chain, Start, settings_for
@@ -52,12 +51,7 @@ def test_service__killed_at_random__keeps_every_promise(
     with start() as service:
         for _ in range(3):
             service.step("recorder", "indexer")
-        events = chain.network.court.events.Recorded().get_logs(from_block=chain.network.deployment.block)
-        on_chain = [
-            leaf.hash
-            for event in events
-            for leaf in parse_manifest(service.services.evidence.get(bytes(event["args"]["batch"]["dataHash"])) or b"")
-        ]
+        on_chain = service.leaves_on(chain)
     assert len(receipts) >= kills
     assert len(on_chain) == len(set(on_chain))
     assert {receipt.leaf.hash for receipt in receipts} <= set(on_chain)

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from threading import Event
 
@@ -11,10 +12,9 @@ import pytest
 from eth_account import Account
 
 from chain.client import MeritClient, Receipt, Work
-from chain.contribution import parse_manifest
 from tests.mirrored import tables
 
-from .conftest import Chain, Service, Start
+from .conftest import Chain, Start
 
 pytestmark = pytest.mark.chain
 CONTRIBUTORS = 3
@@ -43,19 +43,16 @@ def test_service__chain_reorganised_under_load__keeps_promises_and_equals_a_rebu
         loads = [threads.submit(submit, service.client(chain, account)) for account in accounts]
         try:
             for depth in depths:
-                recorded = count_recorded(chain)
-                await_that(lambda: count_recorded(chain) >= recorded + 2)  # noqa: B023
+                await_that(partial(has_recorded, chain, len(chain.recorded()) + 2))
                 chain.rpc("anvil_reorg", depth, [])
         finally:
             ended.set()
         receipts = [receipt for load in loads for receipt in load.result()]
-        await_that(lambda: set(leaves_on_chain(chain, service)) >= {receipt.leaf.hash for receipt in receipts})
-        on_chain = leaves_on_chain(chain, service)
+        await_that(lambda: set(service.leaves_on(chain)) >= {receipt.leaf.hash for receipt in receipts})
+        on_chain = service.leaves_on(chain)
         assert len(on_chain) == len(set(on_chain))
         service.services.workers.stop()
-        for worker in service.services.workers.all:
-            if worker.name == "indexer":
-                worker.step()
+        service.step("indexer")
         live = tables(service.services.database)
     with start(database_url=f"sqlite:///{tmp_path}/fresh.db") as fresh:
         fresh.step("indexer")
@@ -63,17 +60,8 @@ def test_service__chain_reorganised_under_load__keeps_promises_and_equals_a_rebu
     assert live["RecordedBatch"]
 
 
-def count_recorded(chain: Chain) -> int:
-    return len(chain.network.court.events.Recorded().get_logs(from_block=chain.network.deployment.block))
-
-
-def leaves_on_chain(chain: Chain, service: Service) -> list[bytes]:
-    events = chain.network.court.events.Recorded().get_logs(from_block=chain.network.deployment.block)
-    return [
-        leaf.hash
-        for event in events
-        for leaf in parse_manifest(service.services.evidence.get(bytes(event["args"]["batch"]["dataHash"])) or b"")
-    ]
+def has_recorded(chain: Chain, batches: int) -> bool:
+    return len(chain.recorded()) >= batches
 
 
 def await_that(holds: Callable[[], bool]) -> None:

@@ -146,6 +146,7 @@ def create_app(
         version="1",
         summary="Contributions to open AI networks: recorded, audited, paid, and turned into reputation.",
         lifespan=lifespan,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # the service has its own of the last two
         responses=problems(400, 408, 413, 422, 429),
     )
     app.state.services = services

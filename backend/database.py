@@ -5,12 +5,11 @@ write lock at their start, so that two of them can neither deadlock nor fail hal
 `write_together`, so that a commit is shared by all that wait for one.
 """
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection, Engine, LargeBinary, String, create_engine, event, literal, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -19,11 +18,10 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import Session, SQLModel
 
-from backend.group_commit import GroupCommit
+from backend.group_commit import GroupCommit, Item, Result, Work
 from backend.migrations import upgrade
 from chain.settings import InvalidSettingError
 
-Result = TypeVar("Result")
 _BUSY_TIMEOUT = 30.0
 _CONNECTIONS = 40  # as many as there are threads for requests: one that is opened for a request costs more than it
 _LEADER = 0x4D65726975  # advisory lock of the process that leads
@@ -101,9 +99,9 @@ class Database:
                 session.execute(text("SET LOCAL synchronous_commit TO off"))
             yield session
 
-    def write_together(self, work: Callable[[Session], Result]) -> Future[Result]:
-        """What `work` returns once it is committed, with all else that waits; see `GroupCommit.submit`."""
-        return self._group.submit(work)
+    async def write_together(self, work: Work[Item, Result], item: Item) -> Result:
+        """What `work` returns for `item` once it is committed, with all else that waits; see `GroupCommit.run`."""
+        return await self._group.run(work, item)
 
     def close(self) -> None:
         """Give the connections back."""

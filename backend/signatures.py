@@ -4,6 +4,7 @@ from eth_account.messages import SignableMessage
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
+from backend.threads import in_thread
 from chain.calls import read
 from chain.errors import TransactionRevertedError
 from chain.typed_data import message_digest, signer_of
@@ -29,7 +30,7 @@ class SignatureChecker:
     def __init__(self, web3: Web3 | None) -> None:
         self._web3 = web3
 
-    def signed_by(self, account: ChecksumAddress, message: SignableMessage, signature: bytes) -> bool:
+    async def signed_by(self, account: ChecksumAddress, message: SignableMessage, signature: bytes) -> bool:
         """Whether `account` signed `message`. Raises `ChainUnavailableError` where only the chain could tell."""
         is_canonical = (
             len(signature) == 65
@@ -38,14 +39,17 @@ class SignatureChecker:
         )
         if is_canonical and signer_of(message, signature) == account:
             return True
-        return self._contract_accepts(account, message, signature)
+        if self._web3 is None or len(signature) > _LONGEST:
+            return False
+        return await _contract_accepts(self._web3, account, message_digest(message), signature)
 
-    def _contract_accepts(self, account: ChecksumAddress, message: SignableMessage, signature: bytes) -> bool:
-        if self._web3 is None or len(signature) > _LONGEST or not self._web3.eth.get_code(account):
-            return False
-        digest = message_digest(message)
-        contract = self._web3.eth.contract(address=account, abi=_ERC1271)
-        try:
-            return bytes(read(contract.functions.isValidSignature(digest, signature))) == _VALID
-        except TransactionRevertedError:
-            return False
+
+@in_thread
+def _contract_accepts(web3: Web3, account: ChecksumAddress, digest: bytes, signature: bytes) -> bool:
+    if not web3.eth.get_code(account):
+        return False
+    contract = web3.eth.contract(address=account, abi=_ERC1271)
+    try:
+        return bytes(read(contract.functions.isValidSignature(digest, signature))) == _VALID
+    except TransactionRevertedError:
+        return False

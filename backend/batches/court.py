@@ -20,8 +20,8 @@ class Court(Protocol):
     def next_leaf(self, job_id: int, contributor: str) -> int:
         """Number that the contributor's next batch must start with."""
 
-    def record(self, batches: list[Batch], signatures: list[bytes]) -> None:
-        """Record batches, all or none."""
+    def record(self, batches: list[Batch], signatures: list[bytes]) -> int:
+        """Record batches, all or none. Returns the number of the block that holds them."""
 
     def draw(self, batch: Batch) -> None:
         """Read the seed."""
@@ -51,9 +51,9 @@ class NetworkCourt:
         number: int = read(self._functions.nextLeaf(job_id, contributor))
         return number
 
-    def record(self, batches: list[Batch], signatures: list[bytes]) -> None:
-        """Record batches, all or none."""
-        self._send(self._functions.record([batch.as_tuple() for batch in batches], signatures))
+    def record(self, batches: list[Batch], signatures: list[bytes]) -> int:
+        """Record batches, all or none. Returns the number of the block that holds them."""
+        return self._send(self._functions.record([batch.as_tuple() for batch in batches], signatures))
 
     def draw(self, batch: Batch) -> None:
         """Read the seed."""
@@ -69,5 +69,5 @@ class NetworkCourt:
         """Pay, slash or return."""
         self._send(self._functions.settle(batch.as_tuple()))
 
-    def _send(self, call: ContractFunction) -> None:
-        self._sender.send(call)
+    def _send(self, call: ContractFunction) -> int:
+        return self._sender.send(call)["blockNumber"]

@@ -1,7 +1,8 @@
 """Brings contributions to the chain: closes batches that are due and records them.
 
-Nothing is remembered outside the database and the chain. A batch's id is known before it is sent; what the chain holds
-already is not sent again, and what a reorganisation took away is. So the recorder may be stopped at any instruction.
+Nothing that matters is remembered outside the database and the chain. A batch's id is known before it is sent; what the
+chain holds already is not sent again, and what a reorganisation took away is. So the recorder may be stopped at any
+instruction.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from backend.batches.court import Court
 from backend.batches.models import OutgoingBatch
 from backend.contributions import repository as contributions
 from backend.database import Database
+from backend.indexer import repository as index
 from chain.contribution import build_batch
 from chain.errors import TransactionRevertedError
 from chain.merkle import merkle_root
@@ -38,6 +40,7 @@ class Recorder:
         self._closer = closer
         self._batch_age = batch_age
         self._clock = clock
+        self._mined: dict[bytes, int] = {}  # blocks of what was recorded here and the indexer has yet to come to
 
     def step(self) -> None:
         """Close what is old enough and record what is closed."""
@@ -59,21 +62,28 @@ class Recorder:
 
     def _record_closed(self) -> None:
         with self._database.read() as session:
-            waiting = repository.unrecorded(session, _PER_STEP)
-        missing = [batch for batch in waiting if self._court.phase(batch.id) == "none"]
+            waiting = repository.unrecorded(session, _PER_STEP + len(self._mined))
+            indexed = index.last_block(session)
+        reached = indexed.number if indexed is not None else -1
+        self._mined = {batch_id: block for batch_id, block in self._mined.items() if block > reached}
+        # What the indexer has passed without finding it was taken away by a reorganisation.
+        unseen = [batch for batch in waiting if batch.id not in self._mined]
+        missing = [batch for batch in unseen if self._court.phase(batch.id) == "none"]
         for start in range(0, len(missing), _AT_ONCE):
             self._record(missing[start : start + _AT_ONCE])
 
     def _record(self, batches: list[OutgoingBatch]) -> None:
         """All in one transaction, or, where one of them is refused, each by itself."""
         try:
-            self._court.record([batch.batch for batch in batches], [batch.signature for batch in batches])
+            block = self._court.record([batch.batch for batch in batches], [batch.signature for batch in batches])
         except TransactionRevertedError as refusal:
             if len(batches) > 1:
                 for batch in batches:
                     self._record([batch])
                 return
             self._judge(batches[0], refusal)
+        else:
+            self._mined |= {batch.id: block for batch in batches}
 
     def _judge(self, batch: OutgoingBatch, refusal: TransactionRevertedError) -> None:
         if refusal.name == "AuditCourtAlreadyRecorded" or self._court.phase(batch.id) != "none":

@@ -1,9 +1,8 @@
 """Taking contributions in: checked, signed for, stored, and only then acknowledged."""
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from eth_account.signers.base import BaseAccount
 from eth_typing import ChecksumAddress
@@ -26,15 +25,21 @@ from chain.contribution import MAX_BATCH_LEAVES, Batch, Leaf
 from chain.typed_data import Domain, signer_for
 
 _CACHED_BATCHES = 4096
+_FEW = 16  # leaves whose hashes and signatures take no longer than a change of threads under load
+Parameters = ParamSpec("Parameters")
+Computed = TypeVar("Computed")
 
 
 @dataclass(frozen=True)
-class _Prepared:
-    """A submission that is good: its receipts, what is open afterwards, and what stores it; None where it is stored."""
+class _Addition:
+    """What a good submission adds: new leaves, by columns, and a signature over them and the `before` open ones."""
 
-    receipts: list[Receipt]
-    open_leaves: OpenLeaves
-    store: Callable[[Session], ProblemError | None] | None
+    batch: Batch
+    signature: bytes
+    before: int
+    rows: list[dict[str, Any]]
+    is_full: bool
+    at: int
 
 
 class ContributionService:
@@ -107,61 +112,44 @@ class ContributionService:
 
     async def _accept(self, submission: Submission, leaves: list[Leaf], open_leaves: OpenLeaves) -> Accepted:
         """With `open_leaves` as they were a moment ago; a 409 problem where they have changed since."""
-        prepared = await self._prepare(submission, leaves, open_leaves)
-        if prepared.store is not None:
-            try:
-                moved = await asyncio.wrap_future(self._database.write_together(prepared.store))
-            except IntegrityError:  # another process was faster
-                moved = _moved(open_leaves.first, open_leaves.next)
-            if moved is not None:
-                raise moved
-        following = prepared.open_leaves
-        if following.ids:
-            self._remember(following)
-        return Accepted(receipts=prepared.receipts, first=following.first, next=following.next, recorder=self.recorder)
-
-    @in_thread
-    def _prepare(self, submission: Submission, leaves: list[Leaf], open_leaves: OpenLeaves) -> _Prepared:
-        """Everything but the promise: checked, signed, and ready to be stored."""
         known: list[Receipt] = []
         if leaves and leaves[0].sequence < open_leaves.next:  # some of it may have been sent before
-            with self._database.read() as session:
-                known = [receipt_of(row) for row in repository.find_all(session, [leaf.hash for leaf in leaves])]
+            known = await self._known(leaves)
             if len(known) == len(leaves):
-                return _Prepared(known, open_leaves, None)
-        extended = _extend(open_leaves, submission.first, leaves)
+                return self._accepted(known, open_leaves)
+        extended = await _computed(len(leaves), _extend, open_leaves, submission.first, leaves)
         if not extended.ids:
             raise ProblemError(409, "nothing-to-sign", "There are no open leaves; send at least one.")
         batch = extended.batch(submission.deadline)
-        self._check(batch, submission.signature)
+        await self._check(batch, submission.signature)
         now = int(self._clock())
         new = [leaf for leaf in leaves if leaf.sequence >= open_leaves.next]
-        fresh = [
-            Receipt(
-                id=leaf.hash,
-                sequence=leaf.sequence,
-                received_at=now,
-                signature=self._sign(self._domain.receipt(leaf, now)),
-            )
-            for leaf in new
-        ]
-        rows = [_row(leaf, receipt) for leaf, receipt in zip(new, fresh, strict=True)]
+        fresh = await _computed(len(new), self._receipts, new, now)
         is_full = batch.count >= self._batch_leaves
         if is_full:
-            self._closer.keep(extended.manifest)
-
-        def store(session: Session) -> ProblemError | None:
-            moved = self._sign_over(session, batch, len(open_leaves.ids), submission.signature, now)
-            if moved is None:
-                repository.add_all(session, rows)
-                if is_full:
-                    self._closer.close(session, batch, submission.signature, now)
-            return moved
-
+            await in_thread(self._closer.keep)(extended.manifest)
+        rows = [_row(leaf, receipt) for leaf, receipt in zip(new, fresh, strict=True)]
+        addition = _Addition(batch, submission.signature, len(open_leaves.ids), rows, is_full, now)
+        try:
+            moved = await self._database.write_together(self._store_all, addition)
+        except IntegrityError:  # another process was faster
+            moved = _moved(open_leaves.first, open_leaves.next)
+        if moved is not None:
+            raise moved
         following = OpenLeaves(batch.job_id, batch.contributor, extended.next) if is_full else extended
-        return _Prepared([*known, *fresh], following, store)
+        return self._accepted([*known, *fresh], following)
 
-    def _check(self, batch: Batch, signature: bytes) -> None:
+    def _accepted(self, receipts: list[Receipt], open_leaves: OpenLeaves) -> Accepted:
+        if open_leaves.ids:
+            self._remember(open_leaves)
+        return Accepted(receipts=receipts, first=open_leaves.first, next=open_leaves.next, recorder=self.recorder)
+
+    @in_thread
+    def _known(self, leaves: list[Leaf]) -> list[Receipt]:
+        with self._database.read() as session:
+            return [receipt_of(row) for row in repository.find_all(session, [leaf.hash for leaf in leaves])]
+
+    async def _check(self, batch: Batch, signature: bytes) -> None:
         """Refuse what the chain would refuse later. No transaction is open here: this may ask the chain."""
         if batch.count > MAX_BATCH_LEAVES:
             raise ProblemError(
@@ -173,8 +161,8 @@ class ContributionService:
                 "deadline-too-near",
                 f"The signature must be good for {self._signature_margin:.0f} more seconds; sign a later deadline.",
             )
-        self._jobs.check_can_record(batch)
-        if not self._signatures.signed_by(batch.contributor, self._domain.batch(batch), signature):
+        await self._jobs.check_can_record(batch)
+        if not await self._signatures.signed_by(batch.contributor, self._domain.batch(batch), signature):
             raise ProblemError(
                 403,
                 "wrong-signature",
@@ -185,11 +173,31 @@ class ContributionService:
             )
         self._limit.admit(batch.contributor)  # only now: nobody can use up what is another's
 
-    def _sign_over(
-        self, session: Session, batch: Batch, before: int, signature: bytes, now: int
-    ) -> ProblemError | None:
-        """Note the signature over all open leaves, `before` of which are stored. Returns what has changed since."""
-        if before and repository.replace_signature(session, batch, before, signature):
+    def _receipts(self, leaves: list[Leaf], now: int) -> list[Receipt]:
+        return [
+            Receipt(
+                id=leaf.hash,
+                sequence=leaf.sequence,
+                received_at=now,
+                signature=self._sign(self._domain.receipt(leaf, now)),
+            )
+            for leaf in leaves
+        ]
+
+    def _store_all(self, session: Session, additions: Sequence[_Addition]) -> list[ProblemError | None]:
+        """Store what was signed over; for each that was not, what has changed since it was checked."""
+        moved = [self._sign_over(session, addition) for addition in additions]
+        signed = [addition for addition, problem in zip(additions, moved, strict=True) if problem is None]
+        repository.add_all(session, [row for addition in signed for row in addition.rows])
+        for addition in signed:
+            if addition.is_full:
+                self._closer.close(session, addition.batch, addition.signature, addition.at)
+        return moved
+
+    def _sign_over(self, session: Session, addition: _Addition) -> ProblemError | None:
+        """Note the signature over all open leaves. Returns what has changed since."""
+        batch = addition.batch
+        if addition.before and repository.replace_signature(session, batch, addition.before, addition.signature):
             return None
         standing = repository.open_batch(session, batch.job_id, batch.contributor)
         if standing is not None:
@@ -201,10 +209,10 @@ class ContributionService:
             first=batch.first,
             count=batch.count,
             deadline=batch.deadline,
-            signature=signature,
-            opened_at=now,
+            signature=addition.signature,
+            opened_at=addition.at,
         )
-        if (first, count) != (batch.first, before) or not insert_new(session, row):
+        if (first, count) != (batch.first, addition.before) or not insert_new(session, row):
             return _moved(first, first + count)
         return None
 
@@ -212,6 +220,15 @@ class ContributionService:
         if len(self._cache) >= _CACHED_BATCHES:
             self._cache.clear()
         self._cache[(open_leaves.job_id, open_leaves.contributor)] = open_leaves
+
+
+async def _computed(
+    size: int, function: Callable[Parameters, Computed], *values: Parameters.args, **named: Parameters.kwargs
+) -> Computed:
+    """Over few leaves here and now; over many in a thread, so that others are answered meanwhile."""
+    if size <= _FEW:
+        return function(*values, **named)
+    return await in_thread(function)(*values, **named)
 
 
 def _extend(open_leaves: OpenLeaves, first: int, leaves: list[Leaf]) -> OpenLeaves:

@@ -24,11 +24,11 @@ _HEADER = APIKeyHeader(
 Authorization = Annotated[str | None, Security(_HEADER)]
 
 
-def streaming_caller(request: Request, context: Context, authorization: Authorization) -> Caller:
+async def streaming_caller(request: Request, context: Context, authorization: Authorization) -> Caller:
     """Who calls; the endpoint reads the body and checks its digest itself."""
     raw_path: bytes = request.scope["raw_path"]
     query: bytes = request.scope["query_string"]
-    return context.identity.authenticate(
+    return await context.identity.authenticate(
         authorization, request.method, raw_path.decode("latin-1"), query.decode("latin-1")
     )
 
@@ -64,9 +64,9 @@ class CallerDocument(Document):
 
 
 @router.post("", status_code=201, responses=problems(401))
-def sign_in(session: NewSession, context: Context) -> OpenedSession:
+async def sign_in(session: NewSession, context: Context) -> OpenedSession:
     """Sign In with Ethereum."""
-    token, account, expires_at = context.identity.sign_in(session.message, session.signature)
+    token, account, expires_at = await context.identity.sign_in(session.message, session.signature)
     return OpenedSession(token=token, account=account, expires_at=expires_at)
 
 

@@ -5,7 +5,7 @@ good for minutes, and is good once.
 """
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -19,6 +19,7 @@ from backend.identity.sign_in import SignInMessage
 from backend.operation.limits import RateLimit
 from backend.problems import ProblemError
 from backend.signatures import SignatureChecker
+from backend.threads import in_thread
 from chain.signed_call import parse_call_signature
 from chain.typed_data import Call, Domain
 
@@ -60,20 +61,20 @@ class Identity:
         self._limit = limit
         self._clock = clock
 
-    def authenticate(self, authorization: str | None, method: str, path: str, query: str) -> Caller:
+    async def authenticate(self, authorization: str | None, method: str, path: str, query: str) -> Caller:
         """The caller of a request. Raises a 401 problem, or 429 where the account asks too often."""
         if authorization is None:
             raise unauthenticated("identity-needed", "This needs an account; sign the request, or sign in.")
         kind, _, token = authorization.partition(" ")
         caller = (
-            Caller(self._signed_in(token), None)
+            Caller(await self._signed_in(token), None)
             if kind == "Bearer"
-            else self._signed_by(authorization, method, path, query)
+            else await self._signed_by(authorization, method, path, query)
         )
         self._limit.admit(caller.account)
         return caller
 
-    def sign_in(self, text: str, signature: bytes) -> tuple[str, ChecksumAddress, int]:
+    async def sign_in(self, text: str, signature: bytes) -> tuple[str, ChecksumAddress, int]:
         """A token for the account that signed an EIP-4361 message, and until when (Unix seconds) it is good."""
         now = self._clock()
         message = SignInMessage.parse(text)
@@ -87,13 +88,12 @@ class Identity:
             raise unauthenticated("expired", "The message is not of now; ask the wallet to sign a new one.")
         if message.not_before is not None and now < message.not_before:
             raise unauthenticated("not-yet-valid", "The message is not valid yet; wait, or sign another.")
-        if not self._signatures.signed_by(message.account, encode_defunct(text=text), signature):
+        if not await self._signatures.signed_by(message.account, encode_defunct(text=text), signature):
             raise unauthenticated("wrong-signature", f"The signature is not {message.account}'s over this message.")
-        self._use(message.account, sha256(message.nonce.encode()).digest(), now + LONGEST_LIFE + _CLOCK_SKEW)
+        await self._use(message.account, sha256(message.nonce.encode()).digest(), now + LONGEST_LIFE + _CLOCK_SKEW)
         self._limit.admit(message.account)
         token, expires_at = secrets.token_urlsafe(32), int(min(ends, now + SIGN_IN_LIFE))
-        with self._database.write() as session:
-            repository.add_sign_in(session, _digest(token), message.account, expires_at)
+        await self._remember(_digest(token), message.account, expires_at)
         return token, message.account, expires_at
 
     def sign_out(self, authorization: str | None) -> None:
@@ -103,6 +103,12 @@ class Identity:
             with self._database.write() as session:
                 repository.end_sign_in(session, _digest(token))
 
+    @in_thread
+    def _remember(self, token_digest: bytes, account: ChecksumAddress, expires_at: int) -> None:
+        with self._database.write() as session:
+            repository.add_sign_in(session, token_digest, account, expires_at)
+
+    @in_thread
     def _signed_in(self, token: str) -> ChecksumAddress:
         with self._database.read() as session:
             found = repository.find_sign_in(session, _digest(token))
@@ -110,7 +116,7 @@ class Identity:
             raise unauthenticated("expired", "Nobody is signed in by this token any more; sign in again.")
         return ChecksumAddress(HexAddress(HexStr(found.account)))
 
-    def _signed_by(self, authorization: str, method: str, path: str, query: str) -> Caller:
+    async def _signed_by(self, authorization: str, method: str, path: str, query: str) -> Caller:
         said = parse_call_signature(authorization)
         if said is None:
             raise unauthenticated("malformed-authorization", "The Authorization header cannot be read; see the docs.")
@@ -120,21 +126,21 @@ class Identity:
                 "expired", f"A request is signed for at most {LONGEST_LIFE} s; set the clock, and sign it again."
             )
         call = Call(self._origin, method, path, query, said.body, said.nonce, said.expiry)
-        if not self._signatures.signed_by(said.account, self._domain.call(call), said.signature):
+        if not await self._signatures.signed_by(said.account, self._domain.call(call), said.signature):
             raise unauthenticated(
                 "wrong-signature",
                 f"The signature is not {said.account}'s over this request to {self._origin}; use that address.",
             )
-        self._use(said.account, said.nonce, said.expiry)
+        await self._use(said.account, said.nonce, said.expiry)
         return Caller(said.account, said.body)
 
-    def _use(self, account: ChecksumAddress, nonce: bytes, expires_at: float) -> None:
-        def use(session: Session) -> bool:
-            repository.forget_expired(session, int(self._clock()))
-            return repository.use_nonce(session, account, nonce, int(expires_at))
-
-        if not self._database.write_together(use).result():
+    async def _use(self, account: ChecksumAddress, nonce: bytes, expires_at: float) -> None:
+        if not await self._database.write_together(self._use_all, (account, nonce, int(expires_at))):
             raise unauthenticated("replayed", "This was used before; sign again with a new nonce.")
+
+    def _use_all(self, session: Session, used: Sequence[tuple[str, bytes, int]]) -> list[bool]:
+        repository.forget_expired(session, int(self._clock()))
+        return [repository.use_nonce(session, *one) for one in used]
 
 
 def unauthenticated(kind: str, sentence: str) -> ProblemError:

@@ -58,10 +58,9 @@ def list_jobs(
 
 
 @router.get("/{job_id}", responses=problems(404, 503))
-@in_thread
-def read_job(job_id: Annotated[int, Path(ge=0, le=MAX_INTEGER)], context: Context) -> JobDocument:
+async def read_job(job_id: Annotated[int, Path(ge=0, le=MAX_INTEGER)], context: Context) -> JobDocument:
     """One job, as the chain has it now."""
-    job = context.jobs.job(job_id)
+    job = await context.jobs.job(job_id)
     return JobDocument(
         id=job_id, owner=job.owner, terms=as_json(job.terms), free=job.free, reserved=job.reserved, closed=job.closed
     )

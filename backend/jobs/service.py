@@ -8,13 +8,15 @@ from typing import Any, Protocol
 from eth_typing import ChecksumAddress
 
 from backend.problems import ProblemError, not_found
+from backend.threads import in_thread
 from chain.artifacts import load_artifact
 from chain.calls import read
 from chain.contribution import Batch
 from chain.errors import MeritError, TransactionRevertedError
 from chain.network import Network
 
-_FRESH_FOR = 2.0
+_JOB_FRESH_FOR = 2.0  # seconds
+_STAKE_FRESH_FOR = 10.0  # it goes by an unbonding of days, or by a slash, after which a batch waits for more of it
 _CACHED = 4096
 
 
@@ -73,7 +75,7 @@ class NetworkJobs:
 
 
 class JobBook:
-    """Jobs and stakes, remembered for two seconds: a stream of submissions does not become a stream of chain calls."""
+    """Jobs and stakes, remembered for seconds: a stream of submissions does not become a stream of chain calls."""
 
     def __init__(self, source: JobSource, clock: Callable[[], float]) -> None:
         self._source = source
@@ -81,18 +83,21 @@ class JobBook:
         self._lock = Lock()
         self._remembered: dict[object, tuple[float, Any]] = {}
 
-    def job(self, job_id: int) -> JobState:
+    async def job(self, job_id: int) -> JobState:
         """The job. Raises a 404 problem where there is none."""
-        job: JobState | None = self._recall(job_id, lambda: self._source.job(job_id), lambda found: found is not None)
+        job: JobState | None = await self._recall(
+            job_id, _JOB_FRESH_FOR, lambda: self._source.job(job_id), lambda found: found is not None
+        )
         if job is None:
             raise not_found(f"Job {job_id}")
         return job
 
-    def check_can_record(self, batch: Batch) -> None:
+    async def check_can_record(self, batch: Batch) -> None:
         """Raise the problem for which the chain would refuse `batch`, as far as it can be known beforehand."""
-        self.job(batch.job_id)
-        job: JobState = self._recall(
+        await self.job(batch.job_id)
+        job: JobState = await self._recall(
             batch.job_id,
+            _JOB_FRESH_FOR,
             lambda: self._source.job(batch.job_id),
             lambda found: found.free >= batch.units * found.terms["price"] + found.terms["auditFee"],
         )
@@ -108,8 +113,11 @@ class JobBook:
                 f"Job {batch.job_id} has {job.free} left and the batch costs {cost}; wait until its owner tops it up.",
             )
         needed = batch.units * job.terms["slashPerUnit"]
-        stake: int = self._recall(
-            batch.contributor, lambda: self._source.free_stake(batch.contributor), lambda found: found >= needed
+        stake: int = await self._recall(
+            batch.contributor,
+            _STAKE_FRESH_FOR,
+            lambda: self._source.free_stake(batch.contributor),
+            lambda found: found >= needed,
         )
         if stake < needed:
             raise ProblemError(
@@ -120,7 +128,9 @@ class JobBook:
                 needed=str(needed),
             )
 
-    def _recall(self, key: object, look_up: Callable[[], Any], suffices: Callable[[Any], bool]) -> Any:
+    async def _recall(
+        self, key: object, fresh_for: float, look_up: Callable[[], Any], suffices: Callable[[Any], bool]
+    ) -> Any:
         """What was remembered, if it is fresh and suffices: what would refuse a person is looked up again.
 
         While one caller looks up, the others go on with what was remembered.
@@ -129,11 +139,11 @@ class JobBook:
         with self._lock:
             found = self._remembered.get(key)
             if found is not None and suffices(found[1]):
-                if now - found[0] < _FRESH_FOR:
+                if now - found[0] < fresh_for:
                     return found[1]
                 self._remembered[key] = (now, found[1])
         try:
-            value = look_up()
+            value = await in_thread(look_up)()
         except MeritError:
             with self._lock:
                 self._remembered.pop(key, None)

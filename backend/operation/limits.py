@@ -3,6 +3,7 @@
 import math
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from threading import Lock
 
@@ -52,6 +53,7 @@ def too_many(wait: float) -> ProblemError:
     )
 
 
+@lru_cache(_CALLERS)
 def caller_at(host: str) -> str:
     """Who is counted for an address: of IPv6, the network of 64 bits that one subscriber has."""
     try:

@@ -26,6 +26,16 @@ class Metrics:
         self.worker_failures = Gauge(
             "merit_worker_failures", "Failures of a worker since its last success.", ("worker",), registry=self.registry
         )
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; `route` as its path's pattern, so that there are few."""
+        key = (method, route, status)
+        if key not in self._answered:  # to look children up by their labels takes longer than to count
+            self._answered[key] = (self.requests.labels(*key), self.request_seconds.labels(method, route))
+        requests, request_seconds = self._answered[key]
+        requests.inc()
+        request_seconds.observe(seconds)
 
     def render(self) -> bytes:
         """The text format."""

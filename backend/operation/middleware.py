@@ -1,8 +1,9 @@
 """What happens around every request: an id for the log, limits on the body and on how often, a count and a time."""
 
 import asyncio
+import secrets
 import time
-from uuid import uuid4
+from itertools import count
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -29,13 +30,16 @@ class RequestFrame:
         self._metrics = metrics
         self._body_limit = body_limit
         self._body_grace = body_grace
+        # Random once per process: random bytes for each request let another thread take the interpreter.
+        self._prefix = secrets.token_hex(8)
+        self._numbers = count(1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = uuid4().hex
+        request_id = f"{self._prefix}{next(self._numbers):016x}"
         status = 500
         started = time.perf_counter()
 
@@ -46,19 +50,16 @@ class RequestFrame:
                 message["headers"] = [*message["headers"], (b"x-request-id", request_id.encode())]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                wait = self._wait(scope)
-                app = too_many(wait).response() if wait > 0 else self._app
-                await app(scope, self._limited(scope, receive), send_framed)
-            finally:
-                seconds = time.perf_counter() - started
-                route = getattr(scope.get("route"), "path", "unknown")
-                self._metrics.requests.labels(scope["method"], route, status).inc()
-                self._metrics.request_seconds.labels(scope["method"], route).observe(seconds)
-                _log.debug(
-                    "request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 4)
-                )
+        structlog.contextvars.bind_contextvars(request_id=request_id)  # a request's context ends with its task
+        try:
+            wait = self._wait(scope)
+            app = too_many(wait).response() if wait > 0 else self._app
+            await app(scope, self._limited(scope, receive), send_framed)
+        finally:
+            seconds = time.perf_counter() - started
+            route = getattr(scope.get("route"), "path", "unknown")
+            self._metrics.answered(scope["method"], route, status, seconds)
+            _log.debug("request", method=scope["method"], path=scope["path"], status=status, seconds=round(seconds, 4))
 
     def _wait(self, scope: Scope) -> float:
         """Seconds until the caller's address may ask again; 0 where it may now."""

@@ -76,6 +76,7 @@ class ModelChain:
         self.paused = False
         self.forks = 0
         self.sent = 0
+        self.asked = 0
 
     # ---------------------------------------------------------------- EventSource
 
@@ -113,6 +114,7 @@ class ModelChain:
         return [event.args for event in self.events(0, len(self.blocks)) if event.name == "Recorded"]
 
     def phase(self, batch: bytes) -> str:
+        self.asked += 1
         return "recorded" if any(args["batchId"] == batch for args in self.recorded()) else "none"
 
     def next_leaf(self, job_id: int, contributor: str) -> int:
@@ -124,7 +126,7 @@ class ModelChain:
         ]
         return max(ends, default=0)
 
-    def record(self, batches: list[Batch], signatures: list[bytes]) -> None:
+    def record(self, batches: list[Batch], signatures: list[bytes]) -> int:
         self.sent += 1
         if self.paused:
             raise refusal("EnforcedPause")
@@ -146,6 +148,7 @@ class ModelChain:
             ends[key] = batch.first + batch.count
             events.append(("AuditCourt", "Recorded", recorded_args(batch)))
         self.mine(*events)
+        return self.head().number
 
     def draw(self, batch: Batch) -> None:
         raise refusal("AuditCourtSeedNotReady")

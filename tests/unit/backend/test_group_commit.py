@@ -1,7 +1,7 @@
 """Transactions that share a commit: each is answered after it, and none suffers from another."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+import asyncio
+from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
@@ -31,14 +31,17 @@ class Journal:
         self.committed.append(done)
 
 
-def note(value: int) -> Callable[[Any], int]:
-    def work(done: Any) -> int:
+def note(done: Any, values: Sequence[int]) -> list[int]:
+    for value in values:
         if value < 0:
             raise ValueError(f"{value} is refused")
-        done.append(value)
-        return value
+    done.append(list(values))
+    return [value * 10 for value in values]
 
-    return work
+
+def note_otherwise(done: Any, values: Sequence[int]) -> list[int]:
+    done.append(("otherwise", *values))
+    return list(values)
 
 
 @pytest.fixture
@@ -46,66 +49,120 @@ def journal() -> Journal:
     return Journal()
 
 
-def submit_behind_an_open_transaction(journal: Journal, *values: int) -> list[Future[int]]:
-    """Work that comes while a transaction over work number 0 is being committed."""
-    group = GroupCommit(journal.begin)
-    first = group.submit(note(0))
-    assert journal.is_open.wait(30)
-    others = [group.submit(note(value)) for value in values]
+async def behind_an_open_transaction(
+    journal: Journal, group: GroupCommit, *runs: Coroutine[Any, Any, int]
+) -> list["asyncio.Task[int]"]:
+    """Runs that come while a transaction over number 0 is being committed."""
+    first = asyncio.create_task(group.run(note, 0))
+    assert await asyncio.to_thread(journal.is_open.wait, 30)
+    others = [asyncio.create_task(run) for run in runs]
+    await asyncio.sleep(0)
     assert not first.done()
     return others
 
 
 def test_work__that_comes_during_a_commit__shares_the_next(journal: Journal) -> None:
-    works = submit_behind_an_open_transaction(journal, 1, 2, 3, 4)
+    async def scenario() -> list[int]:
+        group = GroupCommit(journal.begin)
+        works = await behind_an_open_transaction(
+            journal, group, group.run(note, 1), group.run(note_otherwise, 5), group.run(note, 2), group.run(note, 3)
+        )
+        journal.may_end.set()
+        return await asyncio.gather(*works)
+
+    assert asyncio.run(scenario()) == [10, 5, 20, 30]
+    assert journal.committed == [[[0]], [[1, 2, 3], ("otherwise", 5)]]
+
+
+def test_work__that_comes_within_the_pause__shares_the_first_commit(journal: Journal) -> None:
     journal.may_end.set()
-    assert [work.result(30) for work in works] == [1, 2, 3, 4]
-    assert journal.committed == [[0], [1, 2, 3, 4]]
+
+    async def scenario() -> list[int]:
+        group = GroupCommit(journal.begin, pause=0.5)
+        return await asyncio.gather(*(group.run(note, value) for value in range(3)))
+
+    assert asyncio.run(scenario()) == [0, 10, 20]
+    assert journal.committed == [[[0, 1, 2]]]
 
 
 def test_work__beside_some_that_fails__is_committed_by_itself(journal: Journal) -> None:
-    one, failing, three = submit_behind_an_open_transaction(journal, 1, -2, 3)
-    journal.may_end.set()
-    assert (one.result(30), str(failing.exception(30)), three.result(30)) == (1, "-2 is refused", 3)
-    assert journal.committed == [[0], [1], [3]]
+    async def scenario() -> list[int | BaseException]:
+        group = GroupCommit(journal.begin)
+        works = await behind_an_open_transaction(
+            journal, group, group.run(note, 1), group.run(note, -2), group.run(note, 3)
+        )
+        journal.may_end.set()
+        return await asyncio.gather(*works, return_exceptions=True)
+
+    one, failed, three = asyncio.run(scenario())
+    assert (one, str(failed), three) == (10, "-2 is refused", 30)
+    assert journal.committed == [[[0]], [[1]], [[3]]]
 
 
 def test_work__that_nobody_waits_for_any_more__is_left_out_and_costs_the_others_nothing(journal: Journal) -> None:
-    given_up, kept = submit_behind_an_open_transaction(journal, 1, 2)
-    assert given_up.cancel()
-    journal.may_end.set()
-    assert kept.result(30) == 2
-    assert journal.committed == [[0], [2]]
+    async def scenario() -> int:
+        group = GroupCommit(journal.begin)
+        given_up, kept = await behind_an_open_transaction(journal, group, group.run(note, 1), group.run(note, 2))
+        given_up.cancel()
+        await asyncio.sleep(0)
+        journal.may_end.set()
+        return await kept
+
+    assert asyncio.run(scenario()) == 20
+    assert journal.committed == [[[0]], [[2]]]
+
+
+def test_work__whose_caller_leaves_during_its_commit__is_committed_and_the_others_are_answered(
+    journal: Journal,
+) -> None:
+    async def scenario() -> int:
+        group = GroupCommit(journal.begin, pause=0.2)
+        leaving, staying = (asyncio.create_task(group.run(note, value)) for value in (1, 2))
+        assert await asyncio.to_thread(journal.is_open.wait, 30)
+        leaving.cancel()
+        journal.may_end.set()
+        return await staying
+
+    assert asyncio.run(scenario()) == 20
+    assert journal.committed == [[[1, 2]]]
 
 
 def test_work__after_a_failure__goes_on(journal: Journal) -> None:
     journal.may_end.set()
     group = GroupCommit(journal.begin)
     with pytest.raises(ValueError, match="refused"):
-        group.submit(note(-1)).result(30)
-    assert group.submit(note(1)).result(30) == 1
+        asyncio.run(group.run(note, -1))
+    assert asyncio.run(group.run(note, 1)) == 10
 
 
 def test_work__waiting_when_it_closes__is_committed(journal: Journal) -> None:
-    group = GroupCommit(journal.begin)
-    works = [group.submit(note(value)) for value in range(3)]
     journal.may_end.set()
-    group.close()
-    assert [work.result(0) for work in works] == [0, 1, 2]
+
+    async def scenario() -> list[int]:
+        group = GroupCommit(journal.begin, pause=0.2)
+        works = [asyncio.create_task(group.run(note, value)) for value in range(3)]
+        await asyncio.sleep(0)
+        group.close()
+        assert journal.committed == [[[0, 1, 2]]]
+        return await asyncio.gather(*works)
+
+    assert asyncio.run(scenario()) == [0, 10, 20]
 
 
 def test_database__written_to_by_many_at_once__holds_everything(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/backend.db")
     database.migrate()
 
-    def use(number: int) -> bool:
-        def work(session: Session) -> bool:
-            return insert_new(session, UsedNonce(account="a", nonce=number.to_bytes(32, "big"), expires_at=1))
+    def use(session: Session, numbers: Sequence[int]) -> list[bool]:
+        return [
+            insert_new(session, UsedNonce(account="a", nonce=number.to_bytes(32, "big"), expires_at=1))
+            for number in numbers
+        ]
 
-        return database.write_together(work).result()
+    async def use_all() -> list[bool]:
+        return await asyncio.gather(*(database.write_together(use, number) for number in [*range(100), *range(100)]))
 
-    with ThreadPoolExecutor(8) as pool:
-        used = list(pool.map(use, [*range(100), *range(100)]))
+    used = asyncio.run(use_all())
     assert sum(used) == 100
     with database.read() as session:
         assert len(session.exec(select(UsedNonce)).all()) == 100

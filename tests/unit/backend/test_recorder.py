@@ -50,8 +50,20 @@ def test_recorder__when_nothing_is_new__sends_nothing(service: Service) -> None:
     service.client().submit(1, work(1))
     age(service)
     for _ in range(4):
-        service.step("recorder")  # the indexer has not seen the batch, so the chain itself is asked
-    assert service.model.sent == 1
+        service.step("recorder")
+    assert (service.model.sent, service.model.asked) == (1, 1)  # once before it was sent
+
+
+def test_recorder__started_again_before_the_index_has_a_batch__asks_the_chain_and_sends_nothing(
+    tmp_path: Path,
+) -> None:
+    model = ModelChain()
+    service = service_over(model, tmp_path)
+    service.client().submit(1, work(1))
+    age(service)
+    service.step("recorder")
+    service_over(model, tmp_path).step("recorder")
+    assert (model.sent, model.asked) == (1, 2)
 
 
 def test_recorder__beside_one_bad_batch__records_the_good_ones(service: Service) -> None:
@@ -167,6 +179,21 @@ def test_reorganisation__that_takes_a_batch_away__has_it_recorded_again(service:
     assert status(client, receipts[0].id) == "closed"
     service.step("recorder")
     service.step("indexer")
+    assert status(client, receipts[0].id) == "recorded"
+    assert recorded_ranges(service.model) == [(CONTRIBUTOR.address, 0, 1)]
+
+
+def test_reorganisation__before_the_index_has_a_batch__has_it_recorded_again(service: Service) -> None:
+    client = service.client()
+    receipts = client.submit(1, work(1))
+    age(service)
+    service.step("recorder")
+    service.model.reorganise(1)
+    service.step("recorder")
+    assert service.model.recorded() == []  # for all that is known here, the chain holds it
+    service.model.mine()
+    service.step("indexer", "recorder", "indexer")
+    service.step("recorder", "indexer")
     assert status(client, receipts[0].id) == "recorded"
     assert recorded_ranges(service.model) == [(CONTRIBUTOR.address, 0, 1)]
 

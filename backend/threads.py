@@ -11,7 +11,8 @@ Parameters = ParamSpec("Parameters")
 Answer = TypeVar("Answer")
 
 # Few: those that want the interpreter at the same time take it from each other, which costs more than a query does.
-_THREADS = ThreadPoolExecutor(8, "merit-request")
+REQUEST_THREADS = 8
+_THREADS = ThreadPoolExecutor(REQUEST_THREADS, "merit-request")
 
 
 def in_thread(function: Callable[Parameters, Answer]) -> Callable[Parameters, Awaitable[Answer]]:

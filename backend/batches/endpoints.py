@@ -8,7 +8,7 @@ from backend.batches import repository
 from backend.context import Context
 from backend.cursors import Cursor, cursor_at, parse_cursor
 from backend.events.schemas import EventDocument, event_document
-from backend.fields import MAX_INTEGER, Address, Amount, Document, Hash, hex_of
+from backend.fields import MAX_INTEGER, Address, Amount, Document, Hash
 from backend.indexer import repository as index
 from backend.problems import not_found, problems
 from backend.threads import in_thread
@@ -65,9 +65,9 @@ def list_batches(
     phase: PhaseName | None = None,
 ) -> BatchPage:
     """Recorded batches, newest first."""
-    with context.database.read() as session:
+    with context.database.view() as connection:
         rows = repository.page(
-            session,
+            connection,
             before=parse_cursor(cursor),
             limit=limit + 1,
             job_id=job_id,
@@ -91,6 +91,6 @@ def read_batch(
         row = repository.recorded(session, batch_id)
         if row is None:
             raise not_found("This batch")
-        events = index.batch_events(session, hex_of(batch_id))
+        events = index.batch_events(session.connection(), batch_id)
         summary = BatchDocument.model_validate(row, from_attributes=True)
     return BatchWithEvents(**dict(summary), events=[event_document(event) for event in events])

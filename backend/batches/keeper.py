@@ -3,10 +3,11 @@
 Verifier nodes may do the same; whoever comes second is refused by the contracts, which is no error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
+from sqlalchemy import Row
 
 from backend.batches import repository
 from backend.batches.court import Court
@@ -52,7 +53,7 @@ class Keeper:
 
     def _finalize(self, batch: RecordedBatch) -> None:
         with self._database.read() as session:
-            events = index.batch_events(session, "0x" + batch.id.hex())
+            events = index.batch_events(session.connection(), batch.id)
         drawn = [event for event in events if event.name == "Drawn"][-1:]
         for event in drawn:  # none where the index is behind the chain: the next step will find it
             revealed, disclosed = said_in_round(events, event.args["round"])
@@ -68,7 +69,7 @@ class Keeper:
 _NOTHING: tuple[Any, ...] = ([], [], 0, bytes(32))
 
 
-def said_in_round(events: list[ChainEvent], number: int) -> tuple[dict[str, tuple[Any, ...]], list[int]]:
+def said_in_round(events: Sequence[ChainEvent | Row[Any]], number: int) -> tuple[dict[str, tuple[Any, ...]], list[int]]:
     """What each verifier revealed in a round, as the court's `Reveal` struct, and the digests that were disclosed."""
     revealed = {}
     disclosed: list[int] = []

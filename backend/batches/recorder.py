@@ -1,8 +1,8 @@
 """Brings contributions to the chain: closes batches that are due and records them.
 
-Nothing that matters is remembered outside the database and the chain. A batch's id is known before it is sent; what the
-chain holds already is not sent again, and what a reorganisation took away is. So the recorder may be stopped at any
-instruction.
+Nothing that matters is remembered outside the database and the chain. A batch's id is known before it is sent; the chain
+refuses what it holds already, before it costs anything, and what a reorganisation took away is sent again. So the
+recorder may be stopped at any instruction.
 """
 
 from collections.abc import Callable
@@ -40,7 +40,8 @@ class Recorder:
         self._closer = closer
         self._batch_age = batch_age
         self._clock = clock
-        self._mined: dict[bytes, int] = {}  # blocks of what was recorded here and the indexer has yet to come to
+        self._reached = -1  # the last block that the indexer has read
+        self._held: dict[bytes, int] = {}  # what the chain holds, and a block that the indexer has yet to come to
 
     def step(self) -> None:
         """Close what is old enough and record what is closed."""
@@ -62,13 +63,12 @@ class Recorder:
 
     def _record_closed(self) -> None:
         with self._database.read() as session:
-            waiting = repository.unrecorded(session, _PER_STEP + len(self._mined))
+            waiting = repository.unrecorded(session, _PER_STEP + len(self._held))
             indexed = index.last_block(session)
-        reached = indexed.number if indexed is not None else -1
-        self._mined = {batch_id: block for batch_id, block in self._mined.items() if block > reached}
+        self._reached = indexed.number if indexed is not None else -1
         # What the indexer has passed without finding it was taken away by a reorganisation.
-        unseen = [batch for batch in waiting if batch.id not in self._mined]
-        missing = [batch for batch in unseen if self._court.phase(batch.id) == "none"]
+        self._held = {batch_id: block for batch_id, block in self._held.items() if block > self._reached}
+        missing = [batch for batch in waiting if batch.id not in self._held]
         for start in range(0, len(missing), _AT_ONCE):
             self._record(missing[start : start + _AT_ONCE])
 
@@ -83,10 +83,11 @@ class Recorder:
                 return
             self._judge(batches[0], refusal)
         else:
-            self._mined |= {batch.id: block for batch in batches}
+            self._held |= {batch.id: block for batch in batches}
 
     def _judge(self, batch: OutgoingBatch, refusal: TransactionRevertedError) -> None:
         if refusal.name == "AuditCourtAlreadyRecorded" or self._court.phase(batch.id) != "none":
+            self._held[batch.id] = self._reached + 1
             return
         ahead = refusal.name == "AuditCourtUnexpectedFirst" and batch.first > refusal.arguments["expected"]
         if (refusal.name in _CURABLE or ahead) and self._clock() <= batch.deadline:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, and_, bindparam, or_, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, or_, update
 from sqlmodel import Session, col, select
 
 from backend.batches.models import OutgoingBatch
@@ -84,7 +84,7 @@ def due_for_keeping(session: Session, block: int, now: int, limit: int) -> list[
 
 
 def page(
-    session: Session,
+    connection: Connection,
     *,
     before: tuple[int, int] | None,
     limit: int,
@@ -97,7 +97,7 @@ def page(
     filters = {name: value for name, value in wanted.items() if value is not None}
     block, index = before or (None, None)
     statement = _page_of(frozenset(filters), before is not None)
-    return session.connection().execute(statement, {**filters, "block": block, "index": index, "limit": limit}).all()
+    return connection.execute(statement, {**filters, "block": block, "index": index, "limit": limit}).all()
 
 
 @cache

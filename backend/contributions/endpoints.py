@@ -32,11 +32,11 @@ async def submit(submission: Submission, context: Context) -> Accepted:
 @in_thread
 def read_contribution(contribution_id: Hash, context: Context) -> Status:
     """One contribution with its timeline. Its id is the hash of its leaf."""
-    with context.database.read() as session:
-        found = repository.find(session, contribution_id)
+    with context.database.view() as connection:
+        found = repository.find(connection, contribution_id)
         if found is None:
             raise not_found("This contribution")
-        return status_of(session, found)
+        return status_of(connection, found)
 
 
 @router.get("/contributions/{contribution_id}/why", responses=problems(404))
@@ -44,7 +44,7 @@ def read_contribution(contribution_id: Hash, context: Context) -> Status:
 def explain(contribution_id: Hash, context: Context) -> Why:
     """Why a contribution is paid, not paid, or not paid yet."""
     with context.database.read() as session:
-        found = repository.find(session, contribution_id)
+        found = repository.find(session.connection(), contribution_id)
         if found is None:
             raise not_found("This contribution")
         return why(session, found)

@@ -1,10 +1,10 @@
 """All SQL over contributions and open batches."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, text, update
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, text, update
+from sqlalchemy import select as select_columns
 from sqlmodel import Session, col, select
 
 from backend.batches.models import OutgoingBatch
@@ -13,8 +13,18 @@ from backend.indexer.models import RecordedBatch
 from chain.contribution import Batch
 
 # Statements of every request are built once: building one takes longer than it takes the database.
-_FIND = (
-    select(Contribution, OutgoingBatch, RecordedBatch)
+_FIND: Select[Any] = (
+    select_columns(
+        *Contribution.__table__.columns,  # type: ignore[attr-defined]
+        col(OutgoingBatch.closed_at),
+        col(OutgoingBatch.count).label("closed_leaves"),
+        col(RecordedBatch.first).label("batch_first"),
+        col(RecordedBatch.count).label("batch_count"),
+        *(
+            getattr(RecordedBatch, name)
+            for name in ("recorded_block", "phase", "outcome", "seed_block", "phase_deadline", "paid", "slashed")
+        ),
+    )
     .outerjoin(OutgoingBatch, col(OutgoingBatch.id) == Contribution.batch_id)
     .outerjoin(RecordedBatch, col(RecordedBatch.id) == Contribution.batch_id)
     .where(col(Contribution.id) == bindparam("contribution_id"))
@@ -51,19 +61,14 @@ _ENDS = [
 ]
 
 
-@dataclass(frozen=True)
-class Found:
-    """A contribution with the batch that it was put into, as it was closed here and as it is on the chain."""
+def find(connection: Connection, contribution_id: bytes) -> Row[Any] | None:
+    """One contribution, with what was closed here and what is on the chain of the batch that it was put into.
 
-    contribution: Contribution
-    outgoing: OutgoingBatch | None
-    recorded: RecordedBatch | None
-
-
-def find(session: Session, contribution_id: bytes) -> Found | None:
-    """One contribution."""
-    row = session.execute(_FIND, {"contribution_id": contribution_id}).first()
-    return Found(*row) if row is not None else None
+    Its own columns; `closed_at` and `closed_leaves`; and `recorded_block`, `batch_first`, `batch_count` and what the
+    chain says of the batch's audit: each None where there is no such batch.
+    """
+    row: Row[Any] | None = connection.execute(_FIND, {"contribution_id": contribution_id}).first()
+    return row
 
 
 def find_all(session: Session, contribution_ids: list[bytes]) -> list[Contribution]:
@@ -110,15 +115,15 @@ def open_range(session: Session, job_id: int, contributor: str) -> tuple[int, in
     if session.get_bind().dialect.name == "postgresql":
         key = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
         session.connection().execute(key, {"key": f"{job_id} {contributor}"})
-    first = next_first(session, job_id, contributor)
+    first = next_first(session.connection(), job_id, contributor)
     values = {"job": job_id, "account": contributor, "start": first}
     return first, session.connection().execute(_COUNT_FROM, values).scalar_one()
 
 
-def next_first(session: Session, job_id: int, contributor: str) -> int:
+def next_first(connection: Connection, job_id: int, contributor: str) -> int:
     """Number of the first leaf that neither the chain nor a closed batch holds."""
     values = {"job": job_id, "account": contributor}
-    return max(session.connection().execute(end, values).scalar() or 0 for end in _ENDS)
+    return max(connection.execute(end, values).scalar() or 0 for end in _ENDS)
 
 
 def leaves_from(session: Session, job_id: int, contributor: str, first: int) -> list[Contribution]:

@@ -93,7 +93,7 @@ class ContributionService:
     def state(self, job_id: int, contributor: ChecksumAddress) -> tuple[int, list[Contribution], OpenBatch | None]:
         """The first open number, the open leaves and the signature over them, if it stands."""
         with self._database.read() as session:
-            first = repository.next_first(session, job_id, contributor)
+            first = repository.next_first(session.connection(), job_id, contributor)
             return (
                 first,
                 repository.leaves_from(session, job_id, contributor, first),
@@ -103,7 +103,7 @@ class ContributionService:
     @in_thread
     def _load(self, job_id: int, contributor: ChecksumAddress) -> OpenLeaves:
         with self._database.read() as session:
-            first = repository.next_first(session, job_id, contributor)
+            first = repository.next_first(session.connection(), job_id, contributor)
             rows = repository.leaves_from(session, job_id, contributor, first)
         open_leaves = OpenLeaves(job_id, contributor, first)
         for row in rows:

@@ -1,17 +1,18 @@
 """A contribution's way so far, told from what is stored here and what the chain says about its batch."""
 
-from eth_typing import ChecksumAddress, HexAddress, HexStr
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
 from sqlmodel import Session
 
 from backend.batches import repository as batches
 from backend.batches.phases import OUTCOMES
 from backend.contributions import repository
 from backend.contributions.models import Contribution
-from backend.contributions.repository import Found
 from backend.contributions.schemas import Reason, Receipt, Status, Step, Why
-from backend.fields import hex_of
 from backend.indexer import repository as index
-from backend.indexer.models import ChainEvent, Job, RecordedBatch
+from backend.indexer.models import Job
 from chain.sampling import sampled_positions
 
 _TOLD = {
@@ -39,69 +40,67 @@ _VERDICTS = {
 }
 
 
-def status_of(session: Session, found: Found) -> Status:
-    """The contribution with everything that happened to it."""
-    row, outgoing, recorded = found.contribution, found.outgoing, found.recorded
+def status_of(connection: Connection, row: Row[Any]) -> Status:
+    """A contribution as `repository.find` gives it, with everything that happened to it."""
     timeline = [Step(what="accepted", time=row.received_at)]
-    if outgoing is not None:
-        timeline.append(Step(what="batch closed", time=outgoing.closed_at, details={"leaves": outgoing.count}))
-    if recorded is not None:
-        timeline += [_step(event) for event in index.batch_events(session, hex_of(recorded.id)) if event.name in _TOLD]
+    if row.closed_at is not None:
+        timeline.append(Step(what="batch closed", time=row.closed_at, details={"leaves": row.closed_leaves}))
+    if row.recorded_block is not None:
+        timeline += [_step(event) for event in index.batch_events(connection, row.batch_id) if event.name in _TOLD]
     return Status(
         id=row.id,
         job_id=row.job_id,
-        contributor=ChecksumAddress(HexAddress(HexStr(row.contributor))),
+        contributor=row.contributor,
         sequence=row.sequence,
         units=row.units,
         trace_root=row.trace_root,
         evidence=row.evidence,
         receipt=receipt_of(row),
-        status=_status(session, row, recorded),
-        outcome=recorded.outcome if recorded else None,
+        status=_status(connection, row),
+        outcome=row.outcome,
         batch_id=row.batch_id,
         timeline=timeline,
     )
 
 
-def receipt_of(row: Contribution) -> Receipt:
+def receipt_of(row: Contribution | Row[Any]) -> Receipt:
     """The receipt that was given for a contribution."""
     return Receipt(id=row.id, sequence=row.sequence, received_at=row.received_at, signature=row.receipt)
 
 
-def why(session: Session, found: Found) -> Why:
-    """Stage by stage, what has been done and what has not, and for what reason."""
-    row, recorded = found.contribution, found.recorded
-    stages = [_batched(session, row), _recorded(recorded)]
-    if recorded is not None:
-        events = index.batch_events(session, hex_of(recorded.id))
-        job = session.get(Job, recorded.job_id)
+def why(session: Session, row: Row[Any]) -> Why:
+    """Stage by stage, what has been done and what has not, and for what reason; `row` as `repository.find` gives it."""
+    stages = [_batched(session, row), _recorded(row)]
+    if row.recorded_block is not None:
+        events = index.batch_events(session.connection(), row.batch_id)
+        job = session.get(Job, row.job_id)
         samples = int(job.terms["samples"]) if job else 0
-        stages += _audit_stages(events, recorded, row.sequence - recorded.first, samples)
-        stages += _decision_stages(recorded)
+        stages += _audit_stages(events, row, samples)
+        stages += _decision_stages(row)
     return Why(id=row.id, stages=stages)
 
 
-def _status(session: Session, row: Contribution, recorded: RecordedBatch | None) -> str:
-    if recorded is not None:
-        return recorded.phase
+def _status(connection: Connection, row: Row[Any]) -> str:
+    if row.recorded_block is not None:
+        return str(row.phase)
     if row.batch_id is not None:
         return "closed"
-    if row.sequence < repository.next_first(session, row.job_id, row.contributor):
+    if row.sequence < repository.next_first(connection, row.job_id, row.contributor):
         return "superseded"
     return "accepted"
 
 
-def _step(event: ChainEvent) -> Step:
+def _step(event: Row[Any]) -> Step:
     details = {name: event.args[name] for name in _DETAILS if name in event.args}
     if "outcome" in event.args:
         details["outcome"] = OUTCOMES[event.args["outcome"]]
     return Step(what=_TOLD[event.name], block=event.block_number, transaction=event.transaction_hash, details=details)
 
 
-def _batched(session: Session, row: Contribution) -> Reason:
+def _batched(session: Session, row: Row[Any]) -> Reason:
     if row.batch_id is not None:
         return Reason(stage="batched", done=True, sentence="It is in a closed batch.")
-    if _status(session, row, None) == "superseded":
+    if _status(session.connection(), row) == "superseded":
         return Reason(
             stage="batched",
             done=False,
@@ -117,28 +116,25 @@ def _batched(session: Session, row: Contribution) -> Reason:
     return Reason(stage="batched", done=None, sentence="It waits until its batch is full or old enough.")
 
 
-def _recorded(recorded: RecordedBatch | None) -> Reason:
-    if recorded is None:
+def _recorded(row: Row[Any]) -> Reason:
+    if row.recorded_block is None:
         return Reason(stage="recorded", done=None, sentence="Its batch is not on the chain yet.")
-    return Reason(
-        stage="recorded", done=True, sentence=f"Its batch is on the chain since block {recorded.recorded_block}."
-    )
+    return Reason(stage="recorded", done=True, sentence=f"Its batch is on the chain since block {row.recorded_block}.")
 
 
-def _audit_stages(events: list[ChainEvent], recorded: RecordedBatch, position: int, samples: int) -> list[Reason]:
+def _audit_stages(events: Sequence[Row[Any]], row: Row[Any], samples: int) -> list[Reason]:
     drawn = [event for event in events if event.name == "Drawn"]
     if any(event.name == "Unsampled" for event in events):
         return [Reason(stage="sampled", done=False, sentence="The seed did not choose its batch for an audit.")]
     if not drawn:
-        return [
-            Reason(stage="sampled", done=None, sentence=f"The seed of block {recorded.seed_block} is not drawn yet.")
-        ]
+        return [Reason(stage="sampled", done=None, sentence=f"The seed of block {row.seed_block} is not drawn yet.")]
     last = drawn[-1]
     committee, number = last.args["committee"], last.args["round"]
-    chosen = sampled_positions(bytes.fromhex(last.args["sampleSeed"][2:]), recorded.count, samples)
+    position = row.sequence - row.batch_first
+    chosen = sampled_positions(bytes.fromhex(last.args["sampleSeed"][2:]), row.batch_count, samples)
     in_round = [event.name for event in events if event.args.get("round") == number]
     committed, revealed = in_round.count("Committed"), in_round.count("Revealed")
-    over = recorded.phase in ("decided", "settled")
+    over = row.phase in ("decided", "settled")
     sampled = (
         "It is one of the leaves that the committee runs again."
         if position in chosen
@@ -166,13 +162,13 @@ def _audit_stages(events: list[ChainEvent], recorded: RecordedBatch, position: i
     ]
 
 
-def _decision_stages(recorded: RecordedBatch) -> list[Reason]:
-    if recorded.outcome is None or recorded.phase not in ("decided", "settled"):
+def _decision_stages(row: Row[Any]) -> list[Reason]:
+    if row.outcome is None or row.phase not in ("decided", "settled"):
         return [Reason(stage="agreed", done=None, sentence="There is no decision yet.")]
-    good = recorded.outcome in ("pass", "unsampled")
-    agreed = Reason(stage="agreed", done=good, sentence=_VERDICTS[recorded.outcome])
-    if recorded.phase == "decided":
-        wait = f"It is settled after second {recorded.phase_deadline}, unless there is an appeal."
+    good = row.outcome in ("pass", "unsampled")
+    agreed = Reason(stage="agreed", done=good, sentence=_VERDICTS[row.outcome])
+    if row.phase == "decided":
+        wait = f"It is settled after second {row.phase_deadline}, unless there is an appeal."
         return [agreed, Reason(stage="paid", done=None, sentence=wait)]
-    paid = f"Its batch was paid {recorded.paid}." if good else f"Nothing was paid; {recorded.slashed} was slashed."
-    return [agreed, Reason(stage="paid", done=bool(recorded.paid), sentence=paid)]
+    paid = f"Its batch was paid {row.paid}." if good else f"Nothing was paid; {row.slashed} was slashed."
+    return [agreed, Reason(stage="paid", done=bool(row.paid), sentence=paid)]

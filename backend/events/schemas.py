@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from sqlalchemy import Row
+
 from backend.fields import Document, Hash
 from backend.indexer.models import ChainEvent
 
@@ -17,7 +19,7 @@ class EventDocument(Document):
     log_index: int
 
 
-def event_document(event: ChainEvent) -> EventDocument:
+def event_document(event: ChainEvent | Row[Any]) -> EventDocument:
     """An event as the API shows it."""
     return EventDocument(
         contract=event.contract,

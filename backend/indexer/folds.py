@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy import Row
+
 from backend.batches.phases import OUTCOMES, PHASES
 from backend.indexer.models import ChainEvent, Job, RecordedBatch
 from chain.events import Event
@@ -69,7 +71,7 @@ def fold_job(events: Iterable[ChainEvent]) -> Job | None:
     return job
 
 
-def fold_batch(events: Iterable[ChainEvent]) -> RecordedBatch | None:
+def fold_batch(events: Iterable[ChainEvent | Row[Any]]) -> RecordedBatch | None:
     """The batch that these events are about; None where it was never recorded."""
     batch: RecordedBatch | None = None
     for event in events:
@@ -80,7 +82,7 @@ def fold_batch(events: Iterable[ChainEvent]) -> RecordedBatch | None:
     return batch
 
 
-def _recorded(event: ChainEvent) -> RecordedBatch:
+def _recorded(event: ChainEvent | Row[Any]) -> RecordedBatch:
     args, batch = event.args, event.args["batch"]
     return RecordedBatch(
         id=bytes.fromhex(args["batchId"][2:]),

@@ -1,8 +1,9 @@
 """All SQL over the tables that mirror the chain."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
-from sqlalchemy import BindParameter, and_, bindparam, delete, or_
+from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, or_
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
@@ -58,7 +59,8 @@ def refold(session: Session, subjects: Iterable[str]) -> None:
     """Bring the rows of these subjects to what their events say."""
     for subject in sorted(subjects):
         if len(subject) == _BATCH_SUBJECT:
-            _replace(session, RecordedBatch, bytes.fromhex(subject[2:]), fold_batch(batch_events(session, subject)))
+            batch_id = bytes.fromhex(subject[2:])
+            _replace(session, RecordedBatch, batch_id, fold_batch(batch_events(session.connection(), batch_id)))
         elif not subject.startswith("0x"):
             _replace(session, Job, int(subject), fold_job(_job_events(session, subject)))
     session.flush()
@@ -69,9 +71,9 @@ def events_about(session: Session, subject: str) -> list[ChainEvent]:
     return list(session.exec(_about(subject)).all())
 
 
-def batch_events(session: Session, batch_id: str) -> list[ChainEvent]:
-    """The court's events about one batch, in chain order."""
-    return list(session.scalars(_OF_BATCH, {"subject": batch_id}).all())
+def batch_events(connection: Connection, batch_id: bytes) -> Sequence[Row[Any]]:
+    """The court's events about one batch, in chain order: rows with the columns of `ChainEvent`."""
+    return connection.execute(_OF_BATCH, {"subject": "0x" + batch_id.hex()}).all()
 
 
 def history(session: Session, subject: str, before: tuple[int, int] | None, limit: int) -> list[ChainEvent]:

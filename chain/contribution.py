@@ -9,7 +9,6 @@ numbers. Its *manifest* lists the leaves, is stored as one evidence block and is
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
@@ -21,6 +20,7 @@ from chain.merkle import leaf_hash, merkle_root
 from chain.words import encode_words
 
 MAX_BATCH_LEAVES = 1024
+_LEAF = ("uint256", "address", "uint64", "uint64", "bytes32", "bytes32")
 
 
 class MalformedRecordError(MeritError):
@@ -43,15 +43,15 @@ class Leaf:
         if len(self.trace_root) != 32 or len(self.evidence) != 32:
             raise MalformedRecordError("A leaf's trace root and evidence digest are 32 bytes each.")
 
-    @cached_property
+    @property
     def hash(self) -> bytes:
         """Merkle leaf, `keccak256(bytes.concat(keccak256(abi.encode(...))))`; also the contribution's id."""
-        return leaf_hash(
-            encode_words(
-                ("uint256", "address", "uint64", "uint64", "bytes32", "bytes32"),
-                (self.job_id, self.contributor, self.sequence, self.units, self.trace_root, self.evidence),
-            )
-        )
+        # Not `cached_property`: before Python 3.12 that lets one thread at a time compute, for all leaves together.
+        found: bytes | None = self.__dict__.get("_hash")
+        if found is None:
+            words = (self.job_id, self.contributor, self.sequence, self.units, self.trace_root, self.evidence)
+            found = self.__dict__["_hash"] = leaf_hash(encode_words(_LEAF, words))
+        return found
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 from eth_account.signers.base import BaseAccount
+from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session
@@ -66,6 +67,7 @@ class ContributionService:
         self._domain = domain
         self.recorder: ChecksumAddress = recorder.address
         self._sign = signer_for(recorder)
+        self._is_key_here = isinstance(recorder, LocalAccount)
         self._batch_leaves = batch_leaves
         self._signature_margin = signature_margin
         self._limit = limit
@@ -117,14 +119,14 @@ class ContributionService:
             known = await self._known(leaves)
             if len(known) == len(leaves):
                 return self._accepted(known, open_leaves)
-        extended = await _computed(len(leaves), _extend, open_leaves, submission.first, leaves)
+        extended = await _computed(len(leaves) <= _FEW, _extend, open_leaves, submission.first, leaves)
         if not extended.ids:
             raise ProblemError(409, "nothing-to-sign", "There are no open leaves; send at least one.")
         batch = extended.batch(submission.deadline)
         await self._check(batch, submission.signature)
         now = int(self._clock())
         new = [leaf for leaf in leaves if leaf.sequence >= open_leaves.next]
-        fresh = await _computed(len(new), self._receipts, new, now)
+        fresh = await _computed(len(new) <= _FEW and self._is_key_here, self._receipts, new, now)
         is_full = batch.count >= self._batch_leaves
         if is_full:
             await in_thread(self._closer.keep)(extended.manifest)
@@ -223,10 +225,10 @@ class ContributionService:
 
 
 async def _computed(
-    size: int, function: Callable[Parameters, Computed], *values: Parameters.args, **named: Parameters.kwargs
+    is_quick: bool, function: Callable[Parameters, Computed], *values: Parameters.args, **named: Parameters.kwargs
 ) -> Computed:
-    """Over few leaves here and now; over many in a thread, so that others are answered meanwhile."""
-    if size <= _FEW:
+    """What is quick here and now; the rest in a thread, so that others are answered meanwhile."""
+    if is_quick:
         return function(*values, **named)
     return await in_thread(function)(*values, **named)
 

@@ -1,19 +1,26 @@
 """Submitting contributions: what is accepted, what is refused, and that nothing is written when it is."""
 
 import asyncio
+import threading
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from eth_account.datastructures import SignedMessage
+from eth_account.messages import SignableMessage
 from eth_account.signers.local import LocalAccount
 
 from backend.contributions.schemas import Accepted, Submission
 from backend.evidence.store import EvidenceStore
 from backend.fields import hex_of
 from backend.problems import ProblemError
+from backend.settings import Settings
 from chain.contribution import Leaf, build_batch, parse_manifest
+from chain.remote_signer import RemoteAccount
 from chain.typed_data import Domain, sign, signer_of
 
-from .conftest import CONTRIBUTOR, COURT, DOMAIN, OTHER, OWNER, RECORDER, START, Service, leaf
+from .conftest import CONTRIBUTOR, COURT, DOMAIN, OTHER, OWNER, RECORDER, START, ModelChain, Service, leaf, service_over
 
 DEADLINE = START + 100_000
 
@@ -66,6 +73,25 @@ def test_submit__one_leaf__gives_the_recorders_receipt(service: Service) -> None
     assert signer_of(message, bytes.fromhex(receipt["signature"][2:])) == RECORDER.address == accepted["recorder"]
     assert (accepted["first"], accepted["next"]) == (0, 1)
     assert service.http.get(f"/v1/contributions/{receipt['id']}").json()["status"] == "accepted"
+
+
+def test_receipt__by_a_key_that_is_elsewhere__is_waited_for_in_a_thread_of_its_own(
+    model: ModelChain, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_in: list[str] = []
+
+    class Elsewhere(RemoteAccount):
+        def sign_message(self, signable_message: SignableMessage) -> SignedMessage:
+            asked_in.append(threading.current_thread().name)
+            return RECORDER.sign_message(signable_message)
+
+    recorder = Elsewhere(httpx.Client(), RECORDER._key_obj.public_key)
+    monkeypatch.setattr(Settings, "account", lambda _: recorder)
+    accepted = post(service_over(model, tmp_path), body([leaf(0)]), 201)
+    message = DOMAIN.receipt(leaf(0), accepted["receipts"][0]["received_at"])
+    assert signer_of(message, bytes.fromhex(accepted["receipts"][0]["signature"][2:])) == RECORDER.address
+    (name,) = asked_in
+    assert name.startswith("merit-request")
 
 
 def test_submit__the_same_again__gives_the_same_receipts_and_stores_nothing(service: Service) -> None:

@@ -178,7 +178,7 @@ class Leadership:
 
 
 def _try_after_silence(engine: Engine) -> None:
-    """Try a connection before it is used, unless it has just worked: under load, that would be every other statement."""
+    """Try a connection before it is used, unless it has just worked: to try each costs as much as a statement."""
 
     @event.listens_for(engine, "checkin")
     def note(_connection: Any, record: ConnectionPoolEntry) -> None:

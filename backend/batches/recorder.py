@@ -1,8 +1,8 @@
 """Brings contributions to the chain: closes batches that are due and records them.
 
-Nothing that matters is remembered outside the database and the chain. A batch's id is known before it is sent; the chain
-refuses what it holds already, before it costs anything, and what a reorganisation took away is sent again. So the
-recorder may be stopped at any instruction.
+Nothing that matters is remembered outside the database and the chain. A batch's id is known before it is sent; the
+chain refuses what it holds already, before that costs anything, and what a reorganisation took away is sent again. So
+the recorder may be stopped at any instruction.
 """
 
 from collections.abc import Callable

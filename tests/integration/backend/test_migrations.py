@@ -56,7 +56,8 @@ def test_database__whose_server_closed_the_connections__opens_others(postgres: s
 
     assert ask() == 2
     others = text(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
     )
     other = Database(str(database.engine.url))
     with other.view() as connection:

@@ -27,7 +27,7 @@ from backend.threads import REQUEST_THREADS
 from chain.settings import InvalidSettingError
 
 _BUSY_TIMEOUT = 30.0
-_CONNECTIONS = 40  # as many as there are threads for requests: one that is opened for a request costs more than it
+_CONNECTIONS = 40  # as many as FastAPI has threads: one that is opened for a request costs more than it
 _SILENCE = 1.0  # seconds after which a connection to a server may be gone
 _LEADER = 0x4D65726975  # advisory lock of the process that leads
 Hash = LargeBinary(32)

@@ -1,11 +1,11 @@
 """How chain values look in requests and responses: addresses in checksum case, bytes as 0x-hex, amounts as digits."""
 
-from functools import lru_cache
 from typing import Annotated, Any
 
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
+
+from chain.addresses import checksummed
 
 MAX_INTEGER = 2**53 - 1  # what every JSON parser and every database column holds exactly
 MAX_TIMESTAMP = 2**48 - 1  # what the contracts hold
@@ -15,14 +15,9 @@ def _address(value: Any) -> ChecksumAddress:
     if not isinstance(value, str) or len(value) != 42 or not value.startswith("0x"):
         raise ValueError("an address is 0x and 40 hexadecimal digits")
     try:
-        return _checksummed(value)
+        return checksummed(value)
     except ValueError:
         raise ValueError("an address is 0x and 40 hexadecimal digits") from None
-
-
-@lru_cache(1 << 16)
-def _checksummed(value: str) -> ChecksumAddress:
-    return to_checksum_address(value)  # a hash, and slow text handling around it; a page of batches has hundreds
 
 
 def _bytes_of(value: Any) -> bytes:

@@ -1,4 +1,4 @@
-"""Endpoints that block, each in one thread."""
+"""What blocks or takes long, in a few threads."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -28,3 +28,12 @@ def in_thread(function: Callable[Parameters, Answer]) -> Callable[Parameters, Aw
         return await asyncio.get_running_loop().run_in_executor(_THREADS, call)
 
     return run
+
+
+async def here_if(
+    is_quick: bool, function: Callable[Parameters, Answer], *values: Parameters.args, **named: Parameters.kwargs
+) -> Answer:
+    """What is quick here and now; the rest in a thread, so that others are answered meanwhile."""
+    if is_quick:
+        return function(*values, **named)
+    return await in_thread(function)(*values, **named)

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from eth_abi.abi import decode
 from eth_typing import ChecksumAddress
 from eth_utils.abi import collapse_if_tuple, event_abi_to_log_topic
-from eth_utils.address import to_checksum_address
 from web3.types import FilterParams, LogReceipt
 
+from chain.addresses import checksummed
 from chain.artifacts import load_artifact
 from chain.network import Network
 
@@ -92,8 +91,4 @@ def _named(part: Mapping[str, Any], value: Any) -> Any:
         return [_named(element, item) for item in value]
     if kind == "tuple":
         return {inner["name"]: _named(inner, item) for inner, item in zip(part["components"], value, strict=True)}
-    return _checksummed(value) if kind == "address" else value
-
-
-# An address's checksum is a hash, and the same few addresses come again and again.
-_checksummed = lru_cache(maxsize=65_536)(to_checksum_address)
+    return checksummed(value) if kind == "address" else value

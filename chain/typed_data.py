@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 from coincurve import PrivateKey, PublicKey
@@ -11,8 +11,8 @@ from eth_account.signers.base import BaseAccount
 from eth_account.signers.local import LocalAccount
 from eth_hash.auto import keccak
 from eth_typing import ChecksumAddress
-from eth_utils.address import to_checksum_address
 
+from chain.addresses import checksummed
 from chain.contribution import Batch, Leaf
 from chain.words import encode_words
 
@@ -216,9 +216,4 @@ def signer_of(message: SignableMessage, signature: bytes) -> ChecksumAddress | N
         key = PublicKey.from_signature_and_message(plain, message_digest(message), hasher=None)
     except Exception:  # of libsecp256k1: there is no point with these numbers
         return None
-    return _checksummed(keccak(key.format(compressed=False)[1:])[-20:])
-
-
-@lru_cache(1 << 16)
-def _checksummed(address: bytes) -> ChecksumAddress:
-    return to_checksum_address(address)  # text handling that takes as long as to hash a message; signers come again
+    return checksummed(keccak(key.format(compressed=False)[1:])[-20:])

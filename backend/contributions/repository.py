@@ -15,7 +15,7 @@ from chain.contribution import Batch
 # Statements of every request are built once: building one takes longer than it takes the database.
 _FIND: Select[Any] = (
     select_columns(
-        *Contribution.__table__.columns,  # type: ignore[attr-defined]
+        Contribution,
         col(OutgoingBatch.closed_at),
         col(OutgoingBatch.count).label("closed_leaves"),
         col(RecordedBatch.first).label("batch_first"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from eth_account.signers.base import BaseAccount
 from eth_account.signers.local import LocalAccount
@@ -21,14 +21,12 @@ from backend.jobs.service import JobBook
 from backend.operation.limits import RateLimit
 from backend.problems import ProblemError
 from backend.signatures import SignatureChecker
-from backend.threads import in_thread
+from backend.threads import here_if, in_thread
 from chain.contribution import MAX_BATCH_LEAVES, Batch, Leaf
 from chain.typed_data import Domain, signer_for
 
 _CACHED_BATCHES = 4096
 _FEW = 16  # leaves whose hashes and signatures take no longer than a change of threads under load
-Parameters = ParamSpec("Parameters")
-Computed = TypeVar("Computed")
 
 
 @dataclass(frozen=True)
@@ -119,14 +117,14 @@ class ContributionService:
             known = await self._known(leaves)
             if len(known) == len(leaves):
                 return self._accepted(known, open_leaves)
-        extended = await _computed(len(leaves) <= _FEW, _extend, open_leaves, submission.first, leaves)
+        extended = await here_if(len(leaves) <= _FEW, _extend, open_leaves, submission.first, leaves)
         if not extended.ids:
             raise ProblemError(409, "nothing-to-sign", "There are no open leaves; send at least one.")
         batch = extended.batch(submission.deadline)
         await self._check(batch, submission.signature)
         now = int(self._clock())
         new = [leaf for leaf in leaves if leaf.sequence >= open_leaves.next]
-        fresh = await _computed(len(new) <= _FEW and self._is_key_here, self._receipts, new, now)
+        fresh = await here_if(len(new) <= _FEW and self._is_key_here, self._receipts, new, now)
         is_full = batch.count >= self._batch_leaves
         if is_full:
             await in_thread(self._closer.keep)(extended.manifest)
@@ -222,15 +220,6 @@ class ContributionService:
         if len(self._cache) >= _CACHED_BATCHES:
             self._cache.clear()
         self._cache[(open_leaves.job_id, open_leaves.contributor)] = open_leaves
-
-
-async def _computed(
-    is_quick: bool, function: Callable[Parameters, Computed], *values: Parameters.args, **named: Parameters.kwargs
-) -> Computed:
-    """What is quick here and now; the rest in a thread, so that others are answered meanwhile."""
-    if is_quick:
-        return function(*values, **named)
-    return await in_thread(function)(*values, **named)
 
 
 def _extend(open_leaves: OpenLeaves, first: int, leaves: list[Leaf]) -> OpenLeaves:

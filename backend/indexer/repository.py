@@ -7,6 +7,7 @@ from sqlalchemy import BindParameter, Connection, Row, and_, bindparam, delete, 
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
+from backend.fields import hex_of
 from backend.indexer.folds import fold_batch, fold_job, subjects_of
 from backend.indexer.models import ChainEvent, EventSubject, IndexedBlock, Job, RecordedBatch
 
@@ -73,7 +74,7 @@ def events_about(session: Session, subject: str) -> list[ChainEvent]:
 
 def batch_events(connection: Connection, batch_id: bytes) -> Sequence[Row[Any]]:
     """The court's events about one batch, in chain order: rows with the columns of `ChainEvent`."""
-    return connection.execute(_OF_BATCH, {"subject": "0x" + batch_id.hex()}).all()
+    return connection.execute(_OF_BATCH, {"subject": hex_of(batch_id)}).all()
 
 
 def history(session: Session, subject: str, before: tuple[int, int] | None, limit: int) -> list[ChainEvent]:

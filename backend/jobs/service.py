@@ -85,27 +85,16 @@ class JobBook:
 
     async def job(self, job_id: int) -> JobState:
         """The job. Raises a 404 problem where there is none."""
-        job: JobState | None = await self._recall(
-            job_id, _JOB_FRESH_FOR, lambda: self._source.job(job_id), lambda found: found is not None
-        )
-        if job is None:
-            raise not_found(f"Job {job_id}")
-        return job
+        return await self._job(job_id, lambda _: True)
 
     async def check_can_record(self, batch: Batch) -> None:
         """Raise the problem for which the chain would refuse `batch`, as far as it can be known beforehand."""
-        await self.job(batch.job_id)
-        job: JobState = await self._recall(
-            batch.job_id,
-            _JOB_FRESH_FOR,
-            lambda: self._source.job(batch.job_id),
-            lambda found: found.free >= batch.units * found.terms["price"] + found.terms["auditFee"],
-        )
+        job = await self._job(batch.job_id, lambda found: found.free >= _cost(batch, found))
         if job.closed or job.terms["expiry"] <= self._clock():
             raise ProblemError(409, "job-closed", f"Job {batch.job_id} takes no more work; choose another.")
         if job.owner == batch.contributor:
             raise ProblemError(403, "own-job", "Nobody can work on a job of its own; use another account.")
-        cost = batch.units * job.terms["price"] + job.terms["auditFee"]
+        cost = _cost(batch, job)
         if job.free < cost:
             raise ProblemError(
                 409,
@@ -127,6 +116,17 @@ class JobBook:
                 available=str(stake),
                 needed=str(needed),
             )
+
+    async def _job(self, job_id: int, suffices: Callable[[JobState], bool]) -> JobState:
+        job: JobState | None = await self._recall(
+            job_id,
+            _JOB_FRESH_FOR,
+            lambda: self._source.job(job_id),
+            lambda found: found is not None and suffices(found),
+        )
+        if job is None:
+            raise not_found(f"Job {job_id}")
+        return job
 
     async def _recall(
         self, key: object, fresh_for: float, look_up: Callable[[], Any], suffices: Callable[[Any], bool]
@@ -153,3 +153,8 @@ class JobBook:
                 self._remembered.clear()
             self._remembered[key] = (now, value)
         return value
+
+
+def _cost(batch: Batch, job: JobState) -> int:
+    cost: int = batch.units * job.terms["price"] + job.terms["auditFee"]
+    return cost
